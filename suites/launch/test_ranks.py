@@ -1,0 +1,88 @@
+"""Every rank that was planned exists, once, in its place, and lives.
+
+Passing means that the MPI worlds are the planned ones. Not covered: what the ranks compute.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fixtures.clients.ranks import load_lines, rank_lines, rank_processes
+from fixtures.evidence import EvidenceStore
+from fixtures.judges.ranks import (
+    every_rank_announced_once,
+    every_rank_is_in_its_place,
+    every_rank_saw_the_world,
+    nobody_died_early,
+)
+from fixtures.model.deployment import CloseRecord, DeploymentRecord
+from fixtures.model.requirement import Mode
+from fixtures.outcome import verify
+from fixtures.requirements import requirement
+
+GUIDE = "Multi-node TRT-LLM on Slurm guide, Understanding the Output"
+
+
+@requirement(
+    "RNK-001",
+    "launch",
+    needs=None,
+    source=GUIDE,
+    killed_by=("never_starts_the_worker", "loses_a_rank", "announces_a_rank_twice"),
+)
+def test_ranks_are_announced_exactly_once(
+    deployment: DeploymentRecord, evidence: EvidenceStore
+) -> None:
+    """In each worker, ranks 0 to N-1 announce themselves exactly once and load the model."""
+    lines, loaded = rank_lines(deployment.workers), load_lines(deployment.workers)
+    evidence.keep("rank-lines", {"announced": lines, "loaded": loaded})
+    evidence.cite(Path(deployment.workers[0].logs[0]).parent)
+
+    plans = [worker.plan for worker in deployment.workers]
+    verify(every_rank_announced_once(lines, loaded, plans))
+
+
+@requirement(
+    "RNK-002",
+    "launch",
+    needs="processes_alive",
+    source=GUIDE,
+    killed_by=("runs_a_rank_on_the_wrong_node",),
+)
+def test_ranks_run_on_their_planned_nodes(
+    deployment: DeploymentRecord, evidence: EvidenceStore
+) -> None:
+    """Each rank runs on the node and the GPU that the placement plan gave it."""
+    processes = rank_processes(deployment.namespace)
+    evidence.keep("rank-processes", processes)
+
+    verify(every_rank_is_in_its_place(processes, [worker.plan for worker in deployment.workers]))
+
+
+@requirement(
+    "RNK-003",
+    "launch",
+    needs="ranks_loaded",
+    source=GUIDE,
+    killed_by=("announces_a_wrong_world_size",),
+)
+def test_ranks_see_the_planned_world_size(
+    deployment: DeploymentRecord, evidence: EvidenceStore
+) -> None:
+    """Each rank reports the world size of its worker."""
+    lines = rank_lines(deployment.workers)
+    evidence.keep("rank-lines", lines)
+
+    verify(every_rank_saw_the_world(lines, [worker.plan for worker in deployment.workers]))
+
+
+@requirement(
+    "RNK-004",
+    "launch",
+    mode=Mode.CLOSED,
+    source="MPI: a process that dies takes its world along; guide, Known Issues",
+    killed_by=("a_rank_dies_after_loading",),
+)
+def test_no_process_dies_before_the_stop(closed: CloseRecord) -> None:
+    """Every process of the deployment lives until it is told to stop."""
+    verify(nobody_died_early(closed))
