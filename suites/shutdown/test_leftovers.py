@@ -50,7 +50,7 @@ def test_every_port_is_free(closed: CloseRecord) -> None:
     "shutdown",
     mode=Mode.CLOSED,
     source="Dynamo discovery plane: keys vanish with their lease",
-    killed_by=("leaves_an_etcd_key_behind", "keeps_its_key_without_a_lease"),
+    killed_by=("leaves_an_etcd_key_behind",),
 )
 def test_discovery_is_empty(closed: CloseRecord) -> None:
     """No discovery key of the deployment is left once the lease time is over."""
@@ -62,7 +62,8 @@ def test_discovery_is_empty(closed: CloseRecord) -> None:
     "shutdown",
     mode=Mode.CLOSED,
     source=KNOWN_ISSUES + ": /dev/shm/moe_*",
-    killed_by=("leaves_shared_memory_behind",),
+    # An aborted world cleans nothing up: that is the guides' known issue.
+    killed_by=("leaves_shared_memory_behind", "a_rank_dies_after_loading"),
 )
 def test_shared_memory_is_clean(closed: CloseRecord) -> None:
     """No shared memory file of the deployment is left."""
