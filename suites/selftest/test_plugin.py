@@ -1,0 +1,172 @@
+"""Passing means: the suite itself behaves, as a user at a terminal sees it, serial and parallel."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fixtures.config.paths import CONFIGS_DIR
+from fixtures.requirements import load_lock
+
+from .runs import QUICK_SITE, ROOT, TINY_AGG, TINY_DISAGG
+
+pytestmark = pytest.mark.selftest
+
+NOT_FULLY_JUDGED = 10
+DEADLINE_S = 240
+
+
+def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    """Run the real suites from an empty directory, with the project's own configuration."""
+    base = ("-c", str(ROOT / "pyproject.toml"), f"--rootdir={ROOT}", "-p", "no:cacheprovider")
+    where = (f"--runs-dir={pytester.path}", f"--site={QUICK_SITE}", str(ROOT / "suites"))
+    return pytester.runpytest_subprocess(*base, *where, *arguments, timeout=DEADLINE_S)
+
+
+def report_of(pytester: pytest.Pytester) -> dict[str, Any]:
+    """The newest report of the runs in the test's directory."""
+    newest = max(pytester.path.glob("*/report.json"))
+    document: dict[str, Any] = json.loads(newest.read_text())
+    return document
+
+
+def events_of(pytester: pytest.Pytester, event: str) -> list[dict[str, Any]]:
+    """The newest journal's events of one kind."""
+    newest = max(pytester.path.glob("*/journal.ndjson"))
+    records = [json.loads(line) for line in newest.read_text().splitlines()]
+    return [record for record in records if record.get("event") == event]
+
+
+def verdicts_of(pytester: pytest.Pytester) -> dict[str, str]:
+    """Topology and requirement to verdict."""
+    return {
+        f"{topology['name']} {row['requirement']}": row["verdict"]
+        for topology in report_of(pytester)["topologies"]
+        for row in topology["rows"]
+    }
+
+
+def test_serial_and_parallel_runs_agree_and_launch_once(pytester: pytest.Pytester) -> None:
+    both = (f"--topology={TINY_AGG}", f"--topology={TINY_DISAGG}", "-m", "gb200", "--certify")
+    seen = []
+    for workers in ((), ("-n", "2")):
+        result = run(pytester, *both, *workers)
+        assert result.ret == 0, result.stdout.str()
+        launched = [event["topology"] for event in events_of(pytester, "launch")]
+        assert launched == ["tiny-agg", "tiny-disagg"]
+        seen.append(verdicts_of(pytester))
+
+    assert seen[0] == seen[1]
+    assert set(seen[0].values()) == {"pass"}
+    agg = sum(1 for each in load_lock().values() if each.due_for(False))
+    assert len(seen[0]) == agg + len(load_lock())
+
+
+def test_a_closed_topology_is_gone_before_the_next_one_starts(pytester: pytest.Pytester) -> None:
+    both = (f"--topology={TINY_AGG}", f"--topology={TINY_DISAGG}", "-m", "gb200")
+    run(pytester, *both, "-n", "2", "-k", "NS_01 or usage_adds_up")
+
+    newest = max(pytester.path.glob("*/journal.ndjson"))
+    records = [json.loads(line) for line in newest.read_text().splitlines()]
+    order = [r["event"] for r in records if r.get("event") in ("launch", "closed")]
+    assert order == ["launch", "closed", "launch", "closed"]
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["serial", "parallel"])
+def test_a_misspelt_mark_is_a_usage_error(
+    pytester: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
+    result = run(pytester, "-m", "gb20", *workers)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(['ERROR: unknown mark "gb20" in -m; did you mean "gb200"?*'])
+
+
+def test_a_typo_in_a_topology_is_one_readable_error(pytester: pytest.Pytester) -> None:
+    typo = pytester.path / "typo.yaml"
+    typo.write_text(TINY_AGG.read_text().replace("nodes_per_worker", "node_per_worker"))
+
+    result = run(pytester, "-m", "gb200", f"--topology={typo}")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    text = result.stderr.str()
+    line = typo.read_text().splitlines().index("    node_per_worker: 1") + 1
+    assert f'typo.yaml:{line}:5: unknown key "node_per_worker" in roles.aggregated' in text
+    assert 'did you mean "nodes_per_worker"?' in text
+    assert "Traceback" not in text + result.stdout.str()
+
+
+def impossible_topology(directory: Path) -> Path:
+    """TP16 over four nodes for a model with 40 attention heads, without attention DP."""
+    model = yaml.safe_load((CONFIGS_DIR / "models" / "deepseek-r1-nvfp4.yaml").read_text())
+    model |= {"name": "forty-heads", "attention_heads": 40}
+    (directory / "forty-heads.yaml").write_text(yaml.safe_dump(model))
+    (directory / "engine.yaml").write_text("tensor_parallel_size: 16\n")
+    topology = yaml.safe_load(TINY_AGG.read_text())
+    topology |= {"name": "forty-heads-tp16", "model": str(directory / "forty-heads.yaml")}
+    topology["allocation"]["nodes"] = 4
+    topology["roles"]["aggregated"] = {
+        "workers": 1,
+        "nodes_per_worker": 4,
+        "engine_config": str(directory / "engine.yaml"),
+    }
+    path = directory / "forty-heads-tp16.yaml"
+    path.write_text(yaml.safe_dump(topology))
+    return path
+
+
+def test_tp16_for_40_heads_is_refused_before_launch(pytester: pytest.Pytester) -> None:
+    result = run(pytester, "-m", "gb200", f"--topology={impossible_topology(pytester.path)}")
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert events_of(pytester, "launch") == []
+    (topology,) = report_of(pytester)["topologies"]
+    rows = {row["requirement"]: row for row in topology["rows"]}
+    assert topology["first_failing_layer"] == "parallelism"
+    assert rows["PAR-001"]["verdict"] == "pass"
+    assert rows["PAR-007"]["verdict"] == "fail"
+    assert "40" in rows["PAR-007"]["findings"][0]["actual"]
+    live = [row for id_, row in rows.items() if not id_.startswith(("PAR", "SLM"))]
+    assert {row["verdict"] for row in live} == {"fail"}
+    assert all("refused before launch by PAR-007" in row["reason"] for row in live)
+    assert "refused before launch by PAR-007" in result.stdout.str()
+
+
+def test_a_partial_run_is_visible_and_fails_certification(pytester: pytest.Pytester) -> None:
+    only = (f"--topology={TINY_AGG}", "-m", "gb200 and streaming")
+    plain = run(pytester, *only)
+    assert plain.ret == 0
+    assert report_of(pytester)["decision"] == "not fully judged"
+    assert "NOT FULLY JUDGED" in plain.stdout.str()
+
+    assert run(pytester, *only, "--certify").ret == NOT_FULLY_JUDGED
+
+
+def test_nothing_selected_is_never_certified(pytester: pytest.Pytester) -> None:
+    nothing = (f"--topology={TINY_AGG}", "-m", "gb200", "-k", "no_such_check")
+
+    assert run(pytester, *nothing).ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert run(pytester, *nothing, "--certify").ret == NOT_FULLY_JUDGED
+
+
+def test_a_deployment_that_cannot_be_launched_is_an_error_not_a_failure(
+    pytester: pytest.Pytester,
+) -> None:
+    site = yaml.safe_load(QUICK_SITE.read_text())
+    nowhere = {"provider": "endpoint", "endpoint": "http://127.0.0.1:9"}
+    site["services"]["etcd"] = nowhere
+    path = pytester.path / "quick.yaml"
+    path.write_text(yaml.safe_dump(site))
+
+    result = run(pytester, "-m", "gb200", f"--topology={TINY_AGG}", f"--site={path}")
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    (topology,) = report_of(pytester)["topologies"]
+    verdicts = {row["verdict"] for row in topology["rows"] if row["area"] != "parallelism"}
+    assert verdicts == {"error"}
+    assert "127.0.0.1:9" in topology["rows"][-1]["reason"]
+    assert len(events_of(pytester, "launch")) == 1
