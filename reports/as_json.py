@@ -82,7 +82,7 @@ def _topology(topology: TopologyReport) -> dict[str, Any]:
     return {
         "name": topology.name,
         "title": facts.title,
-        "path": facts.path,
+        "given_as": facts.given_as,
         "decision": topology.decision.value,
         "first_failing_layer": topology.first_failing_layer,
         "launches": facts.launches,

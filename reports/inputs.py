@@ -23,7 +23,7 @@ class TopologyFacts:
     """What happened to one topology, apart from its verdicts.
 
     `timeline` holds the readiness signals in the order they came, in seconds since the launch;
-    `path` is set where the topology is the user's own file.
+    `given_as` is the name or path by which the user named the topology, if so.
     """
 
     title: str
@@ -32,7 +32,7 @@ class TopologyFacts:
     timeline: tuple[tuple[str, float], ...] = ()
     leftovers: tuple[str, ...] = ()
     launch_error: str = ""
-    path: str | None = None
+    given_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

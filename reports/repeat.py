@@ -5,12 +5,16 @@ from __future__ import annotations
 import shlex
 
 
-def repeat_command(node_id: str, site: str, topology_path: str | None = None) -> str:
+def repeat_command(
+    node_id: str, site: str, topology: str | None = None, fault: str | None = None
+) -> str:
     """A shell command that runs just this check on that site.
 
-    `topology_path` is given where the topology is the user's own file.
+    `topology` is the name or path where the user named one; `fault` the defect of a rehearsal.
     """
     words = ["pytest", node_id, "--site", site]
-    if topology_path is not None:
-        words += [f"--topology={topology_path}"]
+    if topology is not None:
+        words += [f"--topology={topology}"]
+    if fault:
+        words += [f"--fault={fault}"]
     return shlex.join(words)

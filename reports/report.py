@@ -177,7 +177,7 @@ def _row(
         node_id=first.node_id,
         gating=first.requirement.level in gating_levels,
         result=_merge([*results, *(_missing(check, complete) for check in missing)]),
-        repeat=repeat_command(first.node_id, run.site, facts.path),
+        repeat=repeat_command(first.node_id, run.site, facts.given_as, run.fault),
     )
 
 

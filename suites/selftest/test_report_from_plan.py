@@ -244,11 +244,11 @@ def test_a_launched_topology_nobody_planned_is_shown_an_untouched_one_is_not() -
 
 
 def test_a_row_carries_the_command_that_repeats_it() -> None:
-    facts = {AGG: TopologyFacts("DeepSeek R1", path="my topologies/a.yaml")}
+    facts = {AGG: TopologyFacts("DeepSeek R1", given_as="my topologies/a.yaml")}
 
     report = build_report([planned("A")], [got("A")], facts)
 
     assert report.rows[0].repeat == (
-        f"pytest 'suites/x.py::test_A[{AGG}]' --site mock --topology 'my topologies/a.yaml'"
+        f"pytest 'suites/x.py::test_A[{AGG}]' --site mock '--topology=my topologies/a.yaml'"
     )
     assert repeat_command("a.py::t", "cluster") == "pytest a.py::t --site cluster"
