@@ -7,10 +7,10 @@ import math
 from importlib.resources import files
 from typing import Any
 
+from fixtures.model.redact import redact_named
 from fixtures.model.requirement import Finding, Result
 from reports.foreign import presentable_tree
 from reports.inputs import RunInfo
-from fixtures.model.redact import redact_named
 from reports.report import LevelCount, RequirementRow, RunReport, TopologyReport
 
 SCHEMA_VERSION = 1

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from fixtures.model.requirement import Finding, Result, Verdict
 from fixtures.model.redact import redact_tree
+from fixtures.model.requirement import Finding, Result, Verdict
 
 KINDS = ("header", "event", "result", "footer")
 

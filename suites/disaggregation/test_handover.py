@@ -6,14 +6,19 @@ Not covered: routing between several workers, transfer speed, loss of a role.
 
 from __future__ import annotations
 
-import json
-
 from fixtures.clients.chat import ChatClient
 from fixtures.clients.etcd import EtcdClient, generate_instances, instance_prefix
 from fixtures.clients.metrics import scrape
 from fixtures.evidence import EvidenceStore
 from fixtures.judges.answers import document_of
-from fixtures.judges.disaggregation import REQUESTS, TRANSFERS, counter_moved, roles_took_part
+from fixtures.judges.disaggregation import (
+    REQUESTS,
+    TRANSFERS,
+    counter_moved,
+    instance_ids,
+    roles_took_part,
+)
+from fixtures.judges.discovery import discovery_is_readable
 from fixtures.model.deployment import DeploymentRecord
 from fixtures.model.evidence import Scrape
 from fixtures.model.requirement import Applies
@@ -73,13 +78,11 @@ def test_prefill_and_decode_are_different_workers(
 ) -> None:
     """An answer names a prefill and a decode worker that differ and are registered as such."""
     answer = chat.ask(long_prompt(chat), nvext={"extra_fields": ["worker_id"]})
-    keys = EtcdClient(deployment.etcd_url).keys(instance_prefix(deployment.namespace))
-    evidence.keep("discovery", keys)
-    instances = {
-        component: {json.loads(record.value)["instance_id"] for record in records}
-        for component, records in generate_instances(keys, deployment.namespace).items()
-    }
+    listing = EtcdClient(deployment.etcd_url).keys(instance_prefix(deployment.namespace))
+    evidence.keep("discovery", listing)
 
+    verify(discovery_is_readable(listing))
+    instances = instance_ids(generate_instances(listing.keys, deployment.namespace))
     verify(roles_took_part(answer, instances))
 
 

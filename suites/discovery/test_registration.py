@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from fixtures.clients.chat import ChatClient
 from fixtures.clients.etcd import (
-    DiscoveryUnreadableError,
     EtcdClient,
     generate_instances,
     instance_prefix,
 )
 from fixtures.evidence import EvidenceStore
 from fixtures.judges.discovery import (
+    discovery_is_readable,
     first_answer_came,
     frontend_is_live,
     instances_hold_leases,
@@ -24,21 +24,18 @@ from fixtures.judges.discovery import (
 )
 from fixtures.model.deployment import DeploymentRecord
 from fixtures.model.evidence import KeyRecord
-from fixtures.model.requirement import Finding
 from fixtures.outcome import verify
 from fixtures.readiness import planned_instances
 from fixtures.requirements import requirement
 
 
 def registered(deployment: DeploymentRecord, evidence: EvidenceStore) -> dict[str, list[KeyRecord]]:
-    """The generate instances in etcd, kept as evidence."""
+    """The generate instances in etcd, kept as evidence; fails where etcd does not answer."""
     client = EtcdClient(deployment.etcd_url)
-    try:
-        keys = client.keys(instance_prefix(deployment.namespace), with_lease_ttl=True)
-    except DiscoveryUnreadableError as problem:
-        verify([Finding("etcd answers", str(problem), "is etcd still running?")])
-    evidence.keep("discovery", keys)
-    return generate_instances(keys, deployment.namespace)
+    listing = client.keys(instance_prefix(deployment.namespace), with_lease_ttl=True)
+    evidence.keep("discovery", listing)
+    verify(discovery_is_readable(listing))
+    return generate_instances(listing.keys, deployment.namespace)
 
 
 @requirement(
