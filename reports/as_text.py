@@ -116,7 +116,9 @@ def _tail(topology: TopologyReport) -> str:
         return f" first failing layer: {one_line(topology.first_failing_layer)}"
     if topology.facts.ready_s is not None:
         return f" ready in {topology.facts.ready_s:.1f} s"
-    return " never ready" if topology.facts.launches else " not launched"
+    if topology.facts.launch_error or not topology.facts.launches:
+        return " not launched"
+    return " never ready"
 
 
 def _fit(heading: str, tail: str) -> list[str]:

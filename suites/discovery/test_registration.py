@@ -25,7 +25,7 @@ from fixtures.judges.discovery import (
 from fixtures.model.deployment import DeploymentRecord
 from fixtures.model.evidence import KeyRecord
 from fixtures.outcome import verify
-from fixtures.readiness import planned_instances
+from fixtures.readiness import planned_instances, readiness_path
 from fixtures.requirements import requirement
 
 
@@ -115,7 +115,7 @@ def test_instances_match_the_plan(deployment: DeploymentRecord, evidence: Eviden
 )
 def test_the_readiness_endpoint_agrees(chat: ChatClient) -> None:
     """The role-readiness endpoint, where the version has it, says ready."""
-    verify(readiness_agrees(chat.get(f"/v1/models/{chat.model}/ready")))
+    verify(readiness_agrees(chat.get(readiness_path(chat.model))))
 
 
 @requirement(

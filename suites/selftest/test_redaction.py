@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from reports.foreign import one_line, presentable
 from fixtures.model.redact import MASK, redact, redact_named, redact_tree
+from reports.foreign import one_line, presentable
 
 pytestmark = pytest.mark.selftest
 
