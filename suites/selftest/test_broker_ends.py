@@ -203,3 +203,11 @@ def test_only_the_owner_can_reach_the_broker(server: BrokerServer) -> None:
 
     assert directory.stat().st_mode & 0o777 == 0o700
     assert directory.stat().st_uid == os.getuid()
+
+
+def test_a_silent_caller_holds_up_nobody(server: BrokerServer) -> None:
+    with socket.socket(socket.AF_UNIX) as stranger:
+        stranger.connect(server.address.path)
+
+        with lease(server.address, SHARED, DEADLINE_S) as grant:
+            assert grant.record is not None

@@ -271,3 +271,17 @@ def test_masking_keeps_the_host() -> None:
     assert mask_credentials("nats://u:p@h:4222") == "nats://***@h:4222"
     assert mask_credentials("u:p@h:4222") == "***@h:4222"
     assert mask_credentials("http://h:2379") == "http://h:2379"
+
+
+def test_a_model_path_is_seen_from_the_topology_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = CONFIGS_DIR / "topologies" / "deepseek-r1-mtp-disagg.yaml"
+    engines = str(CONFIGS_DIR / "engines")
+    text = shipped.read_text().replace("../engines", engines)
+    (tmp_path / "mine.yaml").write_text(text.replace("deepseek-r1-nvfp4", "./model.yaml"))
+    model = (CONFIGS_DIR / "models" / "deepseek-r1-nvfp4.yaml").read_text()
+    (tmp_path / "model.yaml").write_text(model.replace("layers: 61", "layers: 60"))
+    monkeypatch.chdir("/")
+
+    assert load_topology(tmp_path / "mine.yaml").model.layers == 60

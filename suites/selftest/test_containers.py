@@ -14,19 +14,24 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import yaml
 
 from fixtures.ledger import LEDGER_NAME, RUN_VARIABLE, Ledger, reap
 from fixtures.model.topology import ServiceChoice
 from fixtures.ports import PortLease
 from fixtures.services.base import Service, ServiceError, nats_info
 from fixtures.services.engine import connect
+from fixtures.services.images import build_images, remove_images
 from fixtures.services.provider import start_etcd, start_nats
 
-from .service_images import ETCD_IMAGE, NATS_IMAGE, build_images, remove_images
+from .runs import QUICK_SITE, TINY_AGG, run_suite
 
 pytestmark = pytest.mark.selftest
 
-RUN = "selftest-containers"
+# Of this process alone: several test processes share one engine.
+RUN = f"selftest-containers-{os.getpid()}"
+TAG = f"selftest-{os.getpid()}"
+ETCD_IMAGE, NATS_IMAGE = f"etcd:{TAG}", f"nats:{TAG}"
 DEADLINE_S = 20.0
 
 
@@ -39,9 +44,9 @@ def engine() -> Iterator[Any]:
             pytest.fail(str(error), pytrace=False)
         pytest.skip(str(error))
     with contextlib.closing(client):
-        build_images(client)
+        build_images(client, TAG)
         yield client
-        remove_images(client)
+        remove_images(client, TAG)
 
 
 @pytest.fixture
@@ -181,6 +186,25 @@ def test_a_container_that_never_gets_healthy_is_removed_and_its_log_shown(
 
     assert "Server is ready" in str(caught.value)
     assert Ledger.open_entries(ledger.path) == []
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_whole_rehearsal_runs_on_containers(tmp_path: Path) -> None:
+    site = yaml.safe_load(QUICK_SITE.read_text())
+    site["services"] = {
+        "etcd": {"provider": "container", "image": ETCD_IMAGE},
+        "nats": {"provider": "container", "image": NATS_IMAGE},
+    }
+    path = tmp_path / "quick.yaml"
+    path.write_text(yaml.safe_dump(site))
+
+    where = ("-m", "gb200", f"--site={path}", f"--topology={TINY_AGG}", "--certify")
+    run = run_suite(tmp_path / "runs", *where)
+
+    assert run.exit_code == 0, run.output
+    (ready,) = (event for event in run.events if event.get("event") == "ready")
+    assert ready["origins"]["etcd"] == f"container {ETCD_IMAGE}"
+    assert ready["origins"]["nats"] == f"container {NATS_IMAGE}"
 
 
 def test_without_an_engine_one_line_says_what_to_do(

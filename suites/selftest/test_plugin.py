@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +173,42 @@ def test_a_deployment_that_cannot_be_launched_is_an_error_not_a_failure(
     assert all("127.0.0.1:9" in row["reason"] for row in live)
     assert "Traceback" not in result.stdout.str()
     assert len(events_of(pytester, "launch")) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        ((), False),
+        (("-m", "gb200"), False),
+        (("-m", "chat"), False),
+        (("-m", "selftest"), True),
+        (("-m", "not gb200"), True),
+        ((str(ROOT / "suites" / "selftest" / "test_outcome.py"),), True),
+    ],
+    ids=["bare", "profile", "area", "selftest", "negated", "named"],
+)
+def test_selftests_are_collected_only_when_asked_for(
+    pytester: pytest.Pytester, arguments: tuple[str, ...], wanted: bool
+) -> None:
+    base = ("-c", str(ROOT / "pyproject.toml"), f"--rootdir={ROOT}", "--collect-only", "-q")
+    named = any(argument.endswith(".py") for argument in arguments)
+    where = () if named else (str(ROOT / "suites"),)
+    result = pytester.runpytest_subprocess(*base, *where, *arguments, timeout=DEADLINE_S)
+
+    assert ("suites/selftest/" in result.stdout.str()) is wanted
+
+
+def test_a_path_elsewhere_is_no_place_to_look_for_tests(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typo = pytester.path / "typo.yaml"
+    typo.write_text(TINY_AGG.read_text().replace("  mode: round-robin", "  mode: kv"))
+    # As a user types it, from the project: without "=".
+    monkeypatch.chdir(ROOT)
+    arguments = ("-m", "gb200", "--runs-dir", str(pytester.path), "--topology", str(typo))
+    result = pytester.run(sys.executable, "-m", "pytest", *arguments, timeout=DEADLINE_S)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    text = result.stderr.str()
+    assert 'router.mode cannot be "kv"' in text
+    assert "allowed: round-robin, random" in text
