@@ -116,10 +116,12 @@ def build_report(
     topologies: Mapping[str, TopologyFacts],
     gating_levels: Collection[Level],
     complete: bool,
+    doubts: Sequence[str] = (),
 ) -> RunReport:
     """The report of a run: every planned check has a row, every result a place.
 
     `complete` tells whether the record of the run has its end; without it nothing is accepted.
+    `doubts` are further reasons why the run as a whole cannot be accepted.
     """
     given = _by_check(results)
     planned: dict[str, dict[str, list[PlannedCheck]]] = {}
@@ -134,7 +136,7 @@ def build_report(
         )
         reports.append(_topology_report(name, facts, rows, complete))
     unplanned = tuple(result for group in given.values() for result in group)
-    doubts = _doubts(plan, unplanned, complete)
+    doubts = (*_doubts(plan, unplanned, complete), *doubts)
     rows = tuple(row for report in reports for row in report.rows)
     return RunReport(
         run=run,

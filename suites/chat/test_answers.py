@@ -6,13 +6,17 @@ beyond an unknown model.
 
 from __future__ import annotations
 
+import secrets
+
 from fixtures.clients.chat import ChatClient
 from fixtures.judges.answers import (
-    contains,
+    counts,
+    counts_the_prompt,
     finished_with,
     is_a_chat_completion,
     is_not_found,
     names_the_model,
+    recalls,
     sdk_understood,
     stays_within,
     usage_adds_up,
@@ -51,12 +55,32 @@ def test_usage_adds_up(chat: ChatClient) -> None:
     verify(usage_adds_up(answer))
 
 
-@requirement("US-02", "chat", source=OPENAI + ", max_tokens", killed_by=("ignores_max_tokens",))
+@requirement(
+    "US-02",
+    "chat",
+    source=OPENAI + ", max_tokens",
+    killed_by=("ignores_max_tokens", "reports_made_up_usage"),
+)
 def test_max_tokens_limits_the_answer(chat: ChatClient) -> None:
-    """An answer has no more tokens than max_tokens allows."""
+    """An answer has no more tokens than max_tokens allows, and exactly that many if cut there."""
     answer = chat.ask("Count from 1 to 200.", max_tokens=12)
 
     verify(stays_within(answer, 12))
+
+
+@requirement(
+    "US-09",
+    "chat",
+    source=OPENAI + ", CompletionUsage",
+    killed_by=("reports_made_up_usage",),
+)
+def test_prompt_tokens_grow_with_the_prompt(chat: ChatClient) -> None:
+    """A prompt that is 100 words longer has at least 100 prompt tokens more."""
+    nonce = chat.new_nonce()
+    short = chat.ask("Count from 1 to 5.", nonce=nonce, max_tokens=8)
+    long = chat.ask(f"{'river stone ' * 50}Count from 1 to 5.", nonce=nonce, max_tokens=8)
+
+    verify(counts_the_prompt(short, long, 100))
 
 
 @requirement(
@@ -69,20 +93,22 @@ def test_an_answer_cut_by_max_tokens_says_length(chat: ChatClient) -> None:
     verify(finished_with(answer, "length"))
 
 
-@requirement("CT-01", "chat", source=OPENAI, killed_by=("answers_every_prompt_alike",))
+@requirement(
+    "CT-01", "chat", source=OPENAI, killed_by=("answers_every_prompt_alike", "echoes_the_prompt")
+)
 def test_the_answer_depends_on_the_prompt(chat: ChatClient) -> None:
-    """A word that only this prompt contains comes back when the model is asked to repeat it."""
-    word = chat.new_nonce()
-    answer = chat.ask(f"Repeat exactly: {word}")
+    """The model counts from a number of this prompt's own; an echo cannot."""
+    first = secrets.randbelow(8000) + 1000
+    answer = chat.ask(f"Count from {first} to {first + 6}. Write the numbers only.")
 
-    verify(contains(answer, word))
+    verify(counts(answer, first, first + 6))
 
 
 @requirement(
     "CT-02",
     "chat",
     source=OPENAI + ", messages",
-    killed_by=("forgets_the_conversation", "answers_every_prompt_alike"),
+    killed_by=("forgets_the_conversation", "answers_every_prompt_alike", "echoes_the_prompt"),
 )
 def test_earlier_turns_reach_the_model(chat: ChatClient) -> None:
     """A code word from an earlier turn is known when it is asked for later."""
@@ -91,9 +117,10 @@ def test_earlier_turns_reach_the_model(chat: ChatClient) -> None:
         ("user", f"Please remember: the code word is {word}."),
         ("assistant", "I will remember it."),
     ]
-    answer = chat.ask("What was the code word?", history=history)
+    question = "What was the code word?"
+    answer = chat.ask(question, history=history)
 
-    verify(contains(answer, word))
+    verify(recalls(answer, word, question))
 
 
 @requirement(

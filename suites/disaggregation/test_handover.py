@@ -21,7 +21,7 @@ from fixtures.judges.disaggregation import (
 from fixtures.judges.discovery import discovery_is_readable
 from fixtures.model.deployment import DeploymentRecord
 from fixtures.model.evidence import Scrape
-from fixtures.model.requirement import Applies
+from fixtures.model.requirement import Applies, Mode
 from fixtures.outcome import verify
 from fixtures.requirements import requirement
 
@@ -50,6 +50,8 @@ def scrapes(deployment: DeploymentRecord, evidence: EvidenceStore, role: str) ->
 @requirement(
     "DIS-001",
     "disaggregation",
+    # Neighbours' requests would move the same counters.
+    mode=Mode.EXCLUSIVE,
     applies=Applies.DISAGGREGATED,
     source="Dynamo metrics catalogue: dynamo_component_requests_total",
     killed_by=("decode_prefills_itself",),
@@ -83,12 +85,14 @@ def test_prefill_and_decode_are_different_workers(
 
     verify(discovery_is_readable(listing))
     instances = instance_ids(generate_instances(listing.keys, deployment.namespace))
-    verify(roles_took_part(answer, instances))
+    components = {each.plan.role: each.plan.component for each in deployment.workers}
+    verify(roles_took_part(answer, instances, components))
 
 
 @requirement(
     "DIS-003",
     "disaggregation",
+    mode=Mode.EXCLUSIVE,
     applies=Applies.DISAGGREGATED,
     source="TRT-LLM metrics of Dynamo workers: trtllm_kv_transfer_success_total",
     killed_by=("decode_prefills_itself", "hands_over_without_a_transfer"),

@@ -114,7 +114,7 @@ def test_instances_match_the_plan(deployment: DeploymentRecord, evidence: Eviden
     killed_by=("denies_readiness",),
 )
 def test_the_readiness_endpoint_agrees(chat: ChatClient) -> None:
-    """The role-readiness endpoint, where the version has it, says ready."""
+    """The role-readiness endpoint says that every role is ready."""
     verify(readiness_agrees(chat.get(readiness_path(chat.model))))
 
 

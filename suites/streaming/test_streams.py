@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from fixtures.clients.chat import ChatClient
 from fixtures.judges.streams import (
+    counts_as_the_whole_answer,
     counts_no_usage_unasked,
     counts_usage_on_request,
     ends_with_done,
@@ -82,8 +83,24 @@ def test_streamed_text_equals_the_whole_answer(chat: ChatClient) -> None:
     nonce = chat.new_nonce()
     whole = chat.ask(PROMPT, nonce=nonce)
     streamed = chat.ask(PROMPT, nonce=nonce, stream=True)
+    again = chat.ask(PROMPT, nonce=nonce)
 
-    verify(says_the_same(streamed, whole))
+    verify(says_the_same(streamed, whole, again))
+
+
+@requirement(
+    "US-05",
+    "streaming",
+    source=OPENAI + ", CompletionUsage",
+    killed_by=("miscounts_streamed_usage", "never_sends_usage"),
+)
+def test_streamed_usage_equals_that_of_the_whole_answer(chat: ChatClient) -> None:
+    """A stream that max_tokens cuts counts the same tokens as the whole answer cut there."""
+    nonce, asked = chat.new_nonce(), {"include_usage": True}
+    whole = chat.ask(PROMPT, nonce=nonce, max_tokens=9)
+    streamed = chat.ask(PROMPT, nonce=nonce, max_tokens=9, stream=True, stream_options=asked)
+
+    verify(counts_as_the_whole_answer(streamed, whole))
 
 
 @requirement(
