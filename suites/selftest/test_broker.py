@@ -113,17 +113,17 @@ def test_the_closed_mode_gets_the_record_of_the_stop(rig: Rig) -> None:
     rig.finish("a", "b")
 
     grant = after.result(DEADLINE_S)
-    assert grant.closed is CLOSED
+    assert grant.closed == CLOSED
     assert grant.record is not None
     assert (grant.record.topology, grant.error) == (AGG, "")
-    assert rig.gets(CLOSED_MODE).closed is CLOSED
+    assert rig.gets(CLOSED_MODE).closed == CLOSED
     assert rig.launched() == ["tiny-agg-1"]
 
 
 def test_closed_checks_alone_bring_their_topology_up_and_down(rig: Rig) -> None:
     rig.finish("a", "b")
 
-    assert rig.gets(CLOSED_MODE).closed is CLOSED
+    assert rig.gets(CLOSED_MODE).closed == CLOSED
     assert [event for event, _ in rig.events if event != "signal"] == [
         "launch",
         "ready",
@@ -239,7 +239,7 @@ def test_when_everybody_waits_an_idle_topology_makes_room_and_comes_back(rig: Ri
     other, after = rig.asks(topology=DISAGG), rig.asks(CLOSED_MODE)
 
     assert other.result(DEADLINE_S).record
-    assert after.result(DEADLINE_S).closed is CLOSED
+    assert after.result(DEADLINE_S).closed == CLOSED
     rig.gives_back(topology=DISAGG)
     rig.finish("c", topology=DISAGG)
     grant = rig.gets()

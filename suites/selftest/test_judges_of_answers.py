@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from fixtures.judges.answers import (
-    contains,
     document_of,
     finished_with,
     is_a_chat_completion,
     is_not_found,
     matches_schema,
     names_the_model,
+    recalls,
     sdk_understood,
     spoken,
     stays_within,
@@ -48,7 +48,7 @@ JUDGES: dict[str, Judge] = {
     "shape": is_a_chat_completion,
     "model": lambda answer: names_the_model(answer, MODEL),
     "usage": usage_adds_up,
-    "content": lambda answer: contains(answer, "Hello"),
+    "content": lambda answer: recalls(answer, "Hello", "What was it?"),
     "limit": lambda answer: stays_within(answer, 3),
     "finish": lambda answer: finished_with(answer, "stop"),
 }
@@ -179,12 +179,13 @@ def test_usage_of_anything_but_counts_is_found(place: int, value: Any) -> None:
         (completion(None), "Hello"),
         (completion("<think>Hello</think>Bye"), "Hello"),
         (completion("hello"), "Hello"),
+        (completion("It is Hello. What was it?"), "Hello"),
     ],
 )
 def test_an_answer_without_the_wanted_text_is_found(document: Any, wanted: str) -> None:
-    (finding,) = contains(answer_of(document), wanted)
+    (finding,) = recalls(answer_of(document), wanted, "What was it?")
 
-    assert finding.expected == 'an answer containing "Hello"'
+    assert finding.expected.startswith('an answer containing "Hello"')
 
 
 def test_what_the_model_thought_is_not_what_it_said() -> None:

@@ -76,7 +76,7 @@ def test_no_body_is_a_model_list_or_readiness(body: bytes) -> None:
 
 def test_readiness_is_the_word_true_and_nothing_like_it() -> None:
     assert discovery.readiness_agrees(answer_of({"ready": True})) == []
-    assert discovery.readiness_agrees(exchange_of(b"", status=404)) == []
+    assert discovery.readiness_agrees(exchange_of(b"", status=404))
     assert discovery.readiness_agrees(exchange_of(b"", status=404, error="cut"))
     assert discovery.readiness_agrees(answer_of({"ready": True}, status=503))
     for odd in (value for value in ODD_VALUES if value is not True):
@@ -191,18 +191,19 @@ def by(prefill: Any, decode: Any) -> Any:
     return answer_of(completion(nvext={"worker_id": ids}))
 
 
+COMPONENTS = {"prefill": "prefill", "decode": "backend"}
 INSTANCES = {"prefill": {ID, 8}, "backend": {ID + 1, 8}}
 
 
 def test_two_registered_workers_took_part() -> None:
-    assert roles_took_part(by(ID, ID + 1), INSTANCES) == []
-    assert roles_took_part(by(8, 8), INSTANCES)[0].actual == "both 8"
-    swapped = roles_took_part(by(ID + 1, ID), INSTANCES)
+    assert roles_took_part(by(ID, ID + 1), INSTANCES, COMPONENTS) == []
+    assert roles_took_part(by(8, 8), INSTANCES, COMPONENTS)[0].actual == "both 8"
+    swapped = roles_took_part(by(ID + 1, ID), INSTANCES, COMPONENTS)
     assert [each.expected for each in swapped] == [
         "an instance of component prefill",
         "an instance of component backend",
     ]
-    assert len(roles_took_part(by(1, 2), {})) == 2
+    assert len(roles_took_part(by(1, 2), {}, COMPONENTS)) == 2
 
 
 def test_hidden_or_unreadable_worker_ids_are_found() -> None:
@@ -213,7 +214,7 @@ def test_hidden_or_unreadable_worker_ids_are_found() -> None:
             answer_of(completion(nvext=odd)),
             answer_of(completion(nvext={"worker_id": odd})),
         ):
-            (finding,) = roles_took_part(answer, INSTANCES)
+            (finding,) = roles_took_part(answer, INSTANCES, COMPONENTS)
             assert finding.expected == "worker ids in nvext.worker_id"
-    assert roles_took_part(answer_of(completion()), INSTANCES)
-    assert roles_took_part(exchange_of(b"", status=500), INSTANCES)
+    assert roles_took_part(answer_of(completion()), INSTANCES, COMPONENTS)
+    assert roles_took_part(exchange_of(b"", status=500), INSTANCES, COMPONENTS)

@@ -57,7 +57,7 @@ JUDGES: dict[str, Judge] = {
     "role first": role_comes_first,
     "role once": role_comes_once,
     "finish": finishes_once,
-    "same": lambda answer: says_the_same(answer, WHOLE),
+    "same": lambda answer: says_the_same(answer, WHOLE, WHOLE),
     "no usage": counts_no_usage_unasked,
     "story": tells_the_guides_story,
 }

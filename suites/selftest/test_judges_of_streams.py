@@ -59,7 +59,8 @@ def test_two_choices_may_interleave() -> None:
 def test_reasoning_before_the_end_of_thinking_is_part_of_the_streamed_text() -> None:
     answer = stream_of_chunks(first("Hmm"), said("</think>Hello."), END)
 
-    assert says_the_same(answer, answer_of(completion("Hmm</think>Hello."))) == []
+    whole = answer_of(completion("Hmm</think>Hello."))
+    assert says_the_same(answer, whole, whole) == []
 
 
 @pytest.mark.parametrize("kind", ["", "text/plain", "application/json", "x-text/event-stream"])
@@ -203,13 +204,14 @@ def test_a_stream_without_any_choice_proves_nothing(judge: Judge) -> None:
     ids=["repeated", "cumulative", "lost", "other", "empty"],
 )
 def test_deltas_that_do_not_add_up_are_found_at_their_place(chunks: Any, at: int) -> None:
-    (finding,) = says_the_same(stream_of_chunks(*chunks), WHOLE)
+    (finding,) = says_the_same(stream_of_chunks(*chunks), WHOLE, WHOLE)
 
     assert finding.expected.startswith(f"6 characters, at {at}:")
 
 
 def test_two_empty_answers_do_not_say_the_same() -> None:
-    assert says_the_same(stream_of_chunks(first(), END), answer_of(completion("")))
+    nothing = answer_of(completion(""))
+    assert says_the_same(stream_of_chunks(first(), END), nothing, nothing)
 
 
 @pytest.mark.parametrize(
