@@ -93,7 +93,9 @@ def assert_clean(run_dir: Path, ports: set[int]) -> None:
 
 # The moments: while ranks load, once everything answers, and between checks.
 @pytest.mark.parametrize("moment", ["launch", "frontend_live", "ready"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=["TERM", "INT", "HUP"]
+)
 def test_a_signal_in_a_disaggregated_run_leaves_nothing(
     number: signal.Signals, moment: str, tmp_path: Path
 ) -> None:
@@ -194,4 +196,23 @@ def test_keep_running_leaves_the_deployment_and_says_how_to_stop_it(tmp_path: Pa
             timeout=60,
             check=True,
         )
+    assert_clean(run_dir, set())
+
+
+@pytest.mark.parametrize(
+    "how",
+    [("-k", "usage_adds_up"), ("-x", "--fault=adds_usage_wrongly")],
+    ids=["after the last check", "at the end of the session"],
+)
+def test_a_signal_during_the_stop_does_not_tear_it(how: tuple[str, ...], tmp_path: Path) -> None:
+    with started(tmp_path, "--topology=deepseek-r1-mtp-disagg", *how) as process:
+        wait_for("close", lambda: journal_says(tmp_path, "close"), START_S)
+        run_dir = only_run(tmp_path)
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=LIMIT_S)
+
+    # All that was asked for had been judged by then, so the verdict of the run may stand.
+    assert process.returncode in (0, 1, 2), output
+    assert "INTERNALERROR" not in output
+    assert "overall:" in output
     assert_clean(run_dir, set())

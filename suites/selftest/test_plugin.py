@@ -212,3 +212,17 @@ def test_a_path_elsewhere_is_no_place_to_look_for_tests(
     text = result.stderr.str()
     assert 'router.mode cannot be "kv"' in text
     assert "allowed: round-robin, random" in text
+
+
+def test_no_option_switches_the_verdict_off(pytester: pytest.Pytester) -> None:
+    only = (f"--topology={TINY_AGG}", "-m", "gb200 and static", "-p", "no:acceptance-controller")
+
+    assert run(pytester, *only, "--certify").ret == NOT_FULLY_JUDGED
+
+
+def test_a_runs_directory_that_is_a_file_is_a_usage_error(pytester: pytest.Pytester) -> None:
+    (pytester.path / "taken").write_text("")
+    result = run(pytester, "-m", "gb200", f"--runs-dir={pytester.path / 'taken'}")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *taken: --runs-dir is no directory"])

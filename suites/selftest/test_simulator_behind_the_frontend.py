@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from fixtures.clients.metrics import scrape
 from fixtures.config.load import load_site, load_topology
 from fixtures.evidence import EvidenceStore
 from fixtures.judges.answers import is_a_chat_completion, text_of
+from fixtures.judges.ranks import nobody_died_early
 from fixtures.judges.streams import streamed_text
 from fixtures.launchers.base import Deployment, LaunchRequest
 from fixtures.launchers.mock import MockLauncher
@@ -28,13 +32,13 @@ from .runs import QUICK_SITE, TINY_AGG
 
 pytestmark = pytest.mark.selftest
 
-RUN = "selftest-simulator"
+# Of this process alone: several test processes launch side by side.
+RUN = f"selftest-simulator-{os.getpid()}"
 
 
-@pytest.fixture(scope="module")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+@contextmanager
+def launched(run_dir: Path) -> Iterator[Deployment]:
     """A tiny aggregated deployment, straight from the launcher."""
-    run_dir = tmp_path_factory.mktemp("runs") / RUN
     topology, site = load_topology(TINY_AGG), load_site(QUICK_SITE)
     with PortLease(site.bind_address) as ports:
         request = LaunchRequest(
@@ -50,12 +54,21 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
             cancelled=lambda: False,
         )
         started = time.monotonic()
-        launched = MockLauncher().launch(request)
-        watch = Watch(launched, started, lambda _signal, _at_s: None)
-        readiness = watch.wait(60, lambda: False)
-        assert readiness.ready, readiness
-        yield launched
-        assert launched.close(hurry=False).leftovers == ()
+        up = MockLauncher().launch(request)
+        readiness = Watch(up, started, lambda _signal, _at_s: None).wait(60, lambda: False)
+        try:
+            assert readiness.ready, readiness
+            yield up
+        finally:
+            up.close(hurry=False)
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """One deployment for all tests that only talk to it."""
+    with launched(tmp_path_factory.mktemp("runs") / RUN) as up:
+        yield up
+        assert up.close(hurry=False).leftovers == ()
 
 
 @pytest.fixture
@@ -132,3 +145,19 @@ def test_the_worker_exports_transfer_counters_with_its_labels(deployment: Deploy
     assert found.error == ""
     name = "trtllm_kv_transfer_success_total"
     assert found.total(name, dynamo_component="backend") == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+def test_a_service_that_is_lost_after_ready_is_found(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    with launched(tmp_path / RUN) as up:
+        entries = Ledger.open_entries(tmp_path / RUN / LEDGER_NAME)
+        (nats,) = (each.identity for each in entries if each.name.startswith("nats"))
+        assert nats is not None
+        os.kill(nats.pid, number)
+        record = up.close(hurry=False)
+
+    (finding,) = nobody_died_early(record)
+    assert "nats-server" in finding.actual
+    assert "no answer" in finding.actual
