@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 
 from fixtures.model.requirement import Verdict
-from reports.as_text import failure_text, why
+from reports.as_text import REFUSED, failure_text, why
 from reports.foreign import one_line, presentable
 from reports.report import LevelCount, RequirementRow, RunReport, TopologyReport
 
@@ -127,9 +127,12 @@ def _unplanned(report: RunReport) -> str:
 
 
 def _failures(report: RunReport) -> Iterator[str]:
-    broken = [row for row in report.rows if row.broken]
+    refused = [row for row in report.rows if row.result.reason.startswith(REFUSED)]
+    broken = [row for row in report.rows if row.broken and row not in refused]
     if broken:
         yield "## Failures and errors"
+    if refused:
+        yield f"{len(refused)} more failed without being run: {code(refused[0].result.reason)}"
     room = _FAILURES_LIMIT
     for number, row in enumerate(broken):
         section = _failure(row)

@@ -18,7 +18,7 @@ from reports.inputs import PlannedCheck, RunInfo, TopologyFacts
 from reports.repeat import repeat_command
 
 NOT_SELECTED = "not selected in this run"
-NO_RESULT = "no result arrived: the check crashed, lost its worker or never started"
+NO_RESULT = "no result arrived: the run stopped early (-x), or the check or its process crashed"
 CUT_SHORT = "no result arrived before the run was cut short"
 
 

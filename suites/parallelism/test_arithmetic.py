@@ -7,13 +7,14 @@ whether prefill and decode match.
 from __future__ import annotations
 
 from fixtures.model.requirement import Mode
-from fixtures.model.topology import Topology
+from fixtures.model.topology import Site, Topology
 from fixtures.outcome import verify
 from fixtures.requirements import requirement
 from fixtures.rules.parallelism import (
     expert_parallel_divides_tensor_parallel,
     heads_divide_by_tensor_parallel,
     roles_fit_the_allocation,
+    roles_fit_the_site,
     world_size_matches_gpus,
 )
 
@@ -57,6 +58,6 @@ def test_attention_heads_divide_by_tensor_parallel(topology: Topology) -> None:
     mode=Mode.STATIC,
     source="Multi-node TRT-LLM on Slurm guide, Environment Variable Setup",
 )
-def test_all_roles_fit_the_allocation(topology: Topology) -> None:
-    """The nodes of all workers of all roles fit the allocation."""
-    verify(roles_fit_the_allocation(topology))
+def test_all_roles_fit_the_allocation(topology: Topology, site: Site) -> None:
+    """The nodes of all workers of all roles fit the allocation and the site."""
+    verify([*roles_fit_the_allocation(topology), *roles_fit_the_site(topology, site)])

@@ -95,12 +95,12 @@ def test_bytes_that_are_no_utf8_are_found() -> None:
 @pytest.mark.parametrize(
     ("text", "actual"),
     [
-        ("", "[DONE] at no place of 0 events"),
-        (text_of_chunks(*PLAIN).replace(DONE, ""), "[DONE] at no place of 4 events"),
-        (text_of_chunks(*PLAIN) + DONE, "[DONE] at [5, 6] of 6 events"),
-        (DONE + text_of_chunks(*PLAIN), "[DONE] at [1, 6] of 6 events"),
-        (DONE + "data: {}\n\n", "[DONE] at [1] of 2 events"),
-        (text_of_chunks(*PLAIN)[:-1], "[DONE] at no place of 4 events"),
+        ("", "no [DONE] among 0 events"),
+        (text_of_chunks(*PLAIN).replace(DONE, ""), "no [DONE] among 4 events"),
+        (text_of_chunks(*PLAIN) + DONE, "[DONE] as event 5, 6 among 6 events"),
+        (DONE + text_of_chunks(*PLAIN), "[DONE] as event 1, 6 among 6 events"),
+        (DONE + "data: {}\n\n", "[DONE] as event 1 among 2 events"),
+        (text_of_chunks(*PLAIN)[:-1], "no [DONE] among 4 events"),
     ],
 )
 def test_done_missing_repeated_or_early_is_found(text: str, actual: str) -> None:

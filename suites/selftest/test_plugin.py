@@ -225,4 +225,36 @@ def test_a_runs_directory_that_is_a_file_is_a_usage_error(pytester: pytest.Pytes
     result = run(pytester, "-m", "gb200", f"--runs-dir={pytester.path / 'taken'}")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: *taken: --runs-dir is no directory"])
+    result.stderr.fnmatch_lines(["ERROR: *taken: --runs-dir is no directory one can write to"])
+
+
+def test_a_topology_larger_than_the_site_fails_its_own_requirement(
+    pytester: pytest.Pytester,
+) -> None:
+    site = yaml.safe_load(QUICK_SITE.read_text())
+    site["nodes"] = ["node1"]
+    path = pytester.path / "quick.yaml"
+    path.write_text(yaml.safe_dump(site))
+
+    result = run(pytester, "-m", "gb200", f"--topology={TINY_DISAGG}", f"--site={path}")
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    (topology,) = report_of(pytester)["topologies"]
+    rows = {row["requirement"]: row for row in topology["rows"]}
+    assert topology["first_failing_layer"] == "parallelism"
+    assert rows["SLM-001"]["verdict"] == "fail"
+    assert "it has 1" in rows["SLM-001"]["findings"][0]["actual"]
+    assert events_of(pytester, "launch") == []
+
+
+def test_a_name_that_a_shipped_topology_has_is_taken(pytester: pytest.Pytester) -> None:
+    mine = pytester.path / "mine.yaml"
+    mine.write_text(TINY_AGG.read_text().replace("name: tiny-agg", "name: deepseek-r1-mtp-disagg"))
+    mine.write_text(
+        mine.read_text().replace("tiny-agg-engine", f"{TINY_AGG.parent}/tiny-agg-engine")
+    )
+
+    result = run(pytester, "-m", "gb200", f"--topology={mine}")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "'deepseek-r1-mtp-disagg' belongs to a shipped topology" in result.stderr.str()

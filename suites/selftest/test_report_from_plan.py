@@ -117,7 +117,7 @@ def test_a_planned_check_without_a_result_is_unverified_with_the_reason() -> Non
     }
     assert [row.result.reason for row in report.rows] == [
         "",
-        "no result arrived: the check crashed, lost its worker or never started",
+        "no result arrived: the run stopped early (-x), or the check or its process crashed",
         "not selected in this run",
     ]
     assert report.decision is Decision.NOT_FULLY_JUDGED
