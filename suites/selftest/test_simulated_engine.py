@@ -46,6 +46,7 @@ def engine(role: str = "aggregated", fault: str = "", **config: Any) -> Simulate
         kv_bytes_per_token=10,
         context_length=4096,
         fault=fault,
+        on_start=lambda: None,
         on_cleanup=lambda: None,
     )
 
