@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fixtures.model.topology import EngineConfig, Simulation
+from fixtures.model.engine import EngineConfig
+from fixtures.model.topology import Simulation
 
 SIMULATION = Simulation(speedup=1e6, load_s=1, prefill_ms_per_1k_tokens=1, ms_per_token=1)
 CONFIG = EngineConfig(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.model.engine import Defect
+from fixtures.model.position import Position
 from fixtures.simulator.leader import LoadError, refuse_impossible
 from fixtures.simulator.spec import WorkerSpec, kv_bytes_per_token
 
@@ -52,6 +54,16 @@ def test_heads_have_to_be_divisible_unless_attention_is_data_parallel() -> None:
     with pytest.raises(LoadError, match="num_attention_heads 100 is not divisible by tp_size 16"):
         refuse_impossible(odd, CONFIG)
     refuse_impossible(odd, replace(CONFIG, attention_data_parallel=True))
+
+
+def test_a_file_that_the_engine_cannot_read_is_refused() -> None:
+    where = Position(Path("engine.yaml"), 3, 1)
+    unknown = Defect(where, 'unknown key "tensor_paralel_size"')
+    newer = replace(unknown, certain=False)
+
+    with pytest.raises(LoadError, match=r'engine\.yaml:3:1: unknown key "tensor_paralel_size"'):
+        refuse_impossible(SPEC, replace(CONFIG, defects=(newer, unknown)))
+    refuse_impossible(SPEC, replace(CONFIG, defects=(newer,)))
 
 
 def test_the_kv_cache_of_a_token_is_latent_or_per_head() -> None:
