@@ -1,0 +1,1 @@
+"""What the static rules found in files, as text, JSON, SARIF or annotations of a CI job."""
