@@ -27,6 +27,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "fixtures.model": ("fixtures.model",),
     "fixtures.config": ("fixtures.config", "fixtures.model"),
     "fixtures.rules": ("fixtures.rules", "fixtures.model"),
+    "fixtures.rules.__main__": ("fixtures", "reports"),
+    "fixtures.loaders": ("fixtures.loaders", "fixtures.config", "fixtures.model"),
     "fixtures.judges": ("fixtures.judges", "fixtures.clients", "fixtures.config", "fixtures.model"),
     "fixtures.clients": ("fixtures.clients", "fixtures.evidence", "fixtures.model"),
     "fixtures.services": (
