@@ -61,6 +61,7 @@ REQUIRED = [
     Case("ENV-001", "hub-id-without-a-name", env(SERVED_MODEL_NAME=None)),
     Case("ENV-001", "local-path-with-a-name", env(MODEL_PATH="/models/r1", HF_HUB_OFFLINE="1")),
     Case("ENV-001", "placeholder-in-a-guide", document(exports(IMAGE="<your_image>"))),
+    Case("ENV-001", "to-be-filled-in", document(exports(IMAGE=""))),
     Case("ENV-001", "arm-image-on-grace", aggregated(environment={"IMAGE": _ARM})),
     Case("ENV-001", "image-for-both", aggregated(environment={"IMAGE": f"{_X86}-arm64"})),
 ]

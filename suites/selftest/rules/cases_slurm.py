@@ -59,6 +59,11 @@ ALLOCATION = [
     Case("SLM-001", "spare-nodes", script("salloc -N 18", "./srun_disaggregated.sh")),
     Case("SLM-001", "range-of-nodes", script("salloc -N 2-8", "./srun_disaggregated.sh")),
     Case("SLM-001", "tasks-from-the-variable", steps('--ntasks-per-node "${NUM_GPUS_PER_NODE}"')),
+    Case(
+        "SLM-001",
+        "one-process-per-node",
+        script("DISAGGREGATION_MODE=decode srun --ntasks-per-node 1 python3 -m dynamo.sglang &"),
+    ),
     Case("SLM-001", "size-only-a-run-knows", env(NUM_PREFILL_NODES="${N}", SLURM_NNODES="2")),
 ]
 

@@ -14,7 +14,7 @@ from fixtures.config.errors import ConfigError
 from fixtures.config.paths import CONFIGS_DIR
 from fixtures.loaders import kubernetes_template
 from fixtures.loaders.kubernetes_shell import shell_commands
-from fixtures.loaders.read import load_any
+from fixtures.loaders.read import NotADeploymentError, load_any
 from fixtures.model.engine import UNKNOWN_ENGINE
 from fixtures.model.position import Position
 from fixtures.model.remark import Severity
@@ -192,7 +192,8 @@ def test_an_engine_that_nobody_names_keeps_its_visible_sizes(tmp_path: Path) -> 
 
 
 def test_files_without_a_deployment(tmp_path: Path) -> None:
-    assert load(tmp_path, config_map(a_yaml="x: 1")) == ()
+    with pytest.raises(NotADeploymentError):
+        load(tmp_path, config_map(a_yaml="x: 1"))
     alone = only(tmp_path, domain(4))
     assert (alone.name, alone.roles) == ("llama", ())
 

@@ -94,7 +94,9 @@ def test_templates_of_a_chart_are_skipped_unless_they_deploy(tmp_path: Path) -> 
         templates__service_yaml=SERVICE,
         templates__guarded_yaml=GUARDED,
     )
-    assert lint([tmp_path]).unreadable == ()
+    nothing = lint([tmp_path])
+    assert [each.where for each in nothing.unreadable] == [str(tmp_path)]
+    assert "nothing was examined" in nothing.unreadable[0].text
 
     written(
         tmp_path, templates__deployment_yaml=SERVICE.replace("Service", "DynamoGraphDeployment")
