@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fixtures.config.engine_flags import engine_from_raw
 from fixtures.model.position import Position, Setting
 from fixtures.model.topology import ModelFacts, Role, System, Topology
-from fixtures.rules.parallelism_vllm import WITHOUT_PIPELINES
+from fixtures.rules.parallelism_vllm import WITHOUT_PIPELINES, crowded_node
 
 from .pairs import Breaks, Pair
 
@@ -202,7 +202,8 @@ def _one_node(draw: st.DrawFn) -> Pair:
 
 
 BREAKS: Breaks = {
-    "PAR-013": _vllm_world(),
+    # One node with too few GPUs for its ranks is what PAR-021 speaks about.
+    "PAR-013": _vllm_world().filter(lambda pair: not crowded_node(pair[1], pair[1].roles[0])),
     "PAR-014": _sglang_world(),
     "PAR-015": _sglang_replicas(),
     "PAR-016": _heads(),

@@ -75,6 +75,16 @@ WORLD = [
             }
         ),
     ),
+    Case(
+        "PAR-001",
+        "three-nodes-by-a-variable",
+        {
+            "run.env": "IMAGE=x\nMOUNTS=${PWD}:/mnt\nENGINE_CONFIG=/mnt/engine.yaml\nNUM_NODES=3\n",
+            "engine.yaml": aggregated()["engine.yaml"],
+        },
+        at="tensor_parallel_size: 16",
+        says="NUM_NODES=4 gives 16 GPUs",
+    ),
     Case("PAR-001", "attention-dp-adds-no-gpus", aggregated({"enable_attention_dp": True})),
     Case("PAR-001", "spare-nodes", aggregated(allocation__nodes=18)),
     Case("PAR-001", "a-quoted-size-is-read", aggregated({"tensor_parallel_size": "16"})),
