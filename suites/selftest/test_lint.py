@@ -194,4 +194,6 @@ def test_what_is_shipped_has_neither_errors_nor_warnings() -> None:
 def test_every_rule_is_listed_with_its_claim(tmp_path: Path) -> None:
     listed = command("--list", cwd=tmp_path).stdout.splitlines()
 
-    assert [line.split()[0] for line in listed] == list(RULES)
+    assert sorted(line.split()[0] for line in listed) == sorted(RULES)
+    assert [line.split()[0] for line in listed][:2] == ["PAR-001", "PAR-002"]
+    assert all(rule.claim in line for line in listed for rule in [RULES[line.split()[0]]])
