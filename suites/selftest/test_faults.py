@@ -61,7 +61,11 @@ def test_a_fault_turns_exactly_its_requirements_red(fault: str, tmp_path: Path) 
 def test_a_legal_variant_turns_nothing_red(variant: str, tmp_path: Path) -> None:
     run = rehearse(tmp_path, TINY_DISAGG, "--fault", variant)
 
-    assert set(run.verdicts(TOPOLOGY).values()) == {"pass"}, run.output
+    verdicts = run.verdicts(TOPOLOGY)
+    # Of static rules some lack an input; whatever needs the deployment must have passed.
+    assert set(verdicts.values()) <= {"pass", "not-applicable"}, run.output
+    live = {id_ for id_, each in REQUIREMENTS.items() if each.mode is not Mode.STATIC}
+    assert {verdicts[id_] for id_ in live} == {"pass"}, run.output
     assert run.exit_code == 0
 
 

@@ -10,12 +10,17 @@ from typing import Any
 import pytest
 import yaml
 
+from fixtures.config.load import load_topology
 from fixtures.config.paths import CONFIGS_DIR
+from fixtures.due import is_due
+from fixtures.model.requirement import LAYERS
 from fixtures.requirements import load_lock
 
 from .runs import QUICK_SITE, ROOT, TINY_AGG, TINY_DISAGG
 
 pytestmark = pytest.mark.selftest
+
+LIVE_AREAS = LAYERS[LAYERS.index("launch") :]
 
 NOT_FULLY_JUDGED = 10
 DEADLINE_S = 240
@@ -62,9 +67,10 @@ def test_serial_and_parallel_runs_agree_and_launch_once(pytester: pytest.Pyteste
         seen.append(verdicts_of(pytester))
 
     assert seen[0] == seen[1]
-    assert set(seen[0].values()) == {"pass"}
-    agg = sum(1 for each in load_lock().values() if each.due_for(False))
-    assert len(seen[0]) == agg + len(load_lock())
+    assert set(seen[0].values()) == {"pass", "not-applicable"}
+    both_of_them = [load_topology(path) for path in (TINY_AGG, TINY_DISAGG)]
+    due = [is_due(each, one) for each in load_lock().values() for one in both_of_them]
+    assert len(seen[0]) == due.count(True)
 
 
 def test_a_closed_topology_is_gone_before_the_next_one_starts(pytester: pytest.Pytester) -> None:
@@ -131,7 +137,7 @@ def test_tp16_for_40_heads_is_refused_before_launch(pytester: pytest.Pytester) -
     assert rows["PAR-001"]["verdict"] == "pass"
     assert rows["PAR-007"]["verdict"] == "fail"
     assert "40" in rows["PAR-007"]["findings"][0]["actual"]
-    live = [row for id_, row in rows.items() if not id_.startswith(("PAR", "SLM"))]
+    live = [row for row in rows.values() if row["area"] in LIVE_AREAS]
     assert {row["verdict"] for row in live} == {"fail"}
     assert all("refused before launch by PAR-007" in row["reason"] for row in live)
     assert "refused before launch by PAR-007" in result.stdout.str()
@@ -167,7 +173,7 @@ def test_a_deployment_that_cannot_be_launched_is_an_error_not_a_failure(
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     (topology,) = report_of(pytester)["topologies"]
-    live = [row for row in topology["rows"] if row["area"] != "parallelism"]
+    live = [row for row in topology["rows"] if row["area"] in LIVE_AREAS]
     assert [row["verdict"] for row in live].count("error") == 1
     assert {row["verdict"] for row in live} == {"error", "unverified"}
     assert all("127.0.0.1:9" in row["reason"] for row in live)
@@ -202,7 +208,8 @@ def test_a_path_elsewhere_is_no_place_to_look_for_tests(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     typo = pytester.path / "typo.yaml"
-    typo.write_text(TINY_AGG.read_text().replace("  mode: round-robin", "  mode: kv"))
+    text = TINY_AGG.read_text().replace("  mode: round-robin", "  mode: kw")
+    typo.write_text(text.replace("./tiny-model.yaml", "deepseek-r1-nvfp4"))
     # As a user types it, from the project: without "=".
     monkeypatch.chdir(ROOT)
     arguments = ("-m", "gb200", "--runs-dir", str(pytester.path), "--topology", str(typo))
@@ -210,8 +217,8 @@ def test_a_path_elsewhere_is_no_place_to_look_for_tests(
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     text = result.stderr.str()
-    assert 'router.mode cannot be "kv"' in text
-    assert "allowed: round-robin, random" in text
+    assert 'router.mode cannot be "kw"' in text
+    assert "allowed: round-robin, random, kv" in text
 
 
 def test_no_option_switches_the_verdict_off(pytester: pytest.Pytester) -> None:
@@ -241,7 +248,7 @@ def test_a_topology_larger_than_the_site_fails_its_own_requirement(
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     (topology,) = report_of(pytester)["topologies"]
     rows = {row["requirement"]: row for row in topology["rows"]}
-    assert topology["first_failing_layer"] == "parallelism"
+    assert topology["first_failing_layer"] == "slurm"
     assert rows["SLM-001"]["verdict"] == "fail"
     assert "it has 1" in rows["SLM-001"]["findings"][0]["actual"]
     assert events_of(pytester, "launch") == []
@@ -251,7 +258,9 @@ def test_a_name_that_a_shipped_topology_has_is_taken(pytester: pytest.Pytester) 
     mine = pytester.path / "mine.yaml"
     mine.write_text(TINY_AGG.read_text().replace("name: tiny-agg", "name: deepseek-r1-mtp-disagg"))
     mine.write_text(
-        mine.read_text().replace("tiny-agg-engine", f"{TINY_AGG.parent}/tiny-agg-engine")
+        mine.read_text()
+        .replace("tiny-agg-engine", f"{TINY_AGG.parent}/tiny-agg-engine")
+        .replace("./tiny-model", f"{TINY_AGG.parent}/tiny-model")
     )
 
     result = run(pytester, "-m", "gb200", f"--topology={mine}")

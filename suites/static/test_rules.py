@@ -14,25 +14,30 @@ from collections.abc import Callable
 from fixtures.evidence import EvidenceStore
 from fixtures.model.remark import Severity
 from fixtures.model.requirement import Level, Mode
-from fixtures.model.topology import Topology
-from fixtures.outcome import conclude
+from fixtures.model.topology import Site, Topology
+from fixtures.outcome import conclude, verify
 from fixtures.requirements import requirement
 from fixtures.rules.catalogue import RULES, Rule, judge
+from fixtures.rules.slurm import roles_fit_the_site
 
 LEVELS = {
     Severity.ERROR: Level.MUST,
     Severity.WARNING: Level.SHOULD,
     Severity.ADVICE: Level.MAY,
 }
+BEYOND_FILES = {"SLM-001": roles_fit_the_site}
+"""What a rule asks besides of the site that is to launch the topology."""
 
 
-def check_of(rule: Rule) -> Callable[[Topology, EvidenceStore], None]:
+def check_of(rule: Rule) -> Callable[[Topology, EvidenceStore, Site | None], None]:
     """The check that one rule amounts to."""
 
-    def check(topology: Topology, evidence: EvidenceStore) -> None:
+    def check(topology: Topology, evidence: EvidenceStore, launch_site: Site | None) -> None:
         judgement = judge(rule, topology)
         if judgement.remarks:
             evidence.keep("remarks", judgement)
+        if launch_site is not None and rule.id in BEYOND_FILES:
+            verify(BEYOND_FILES[rule.id](topology, launch_site))
         conclude(rule.severity, judgement)
 
     check.__doc__ = rule.claim
