@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +194,6 @@ def test_whatever_the_values_are_every_rule_survives(
 ) -> None:
     text = json.dumps({"tensor_parallel_size": 4, "max_batch_size": 1, **data})
     (tmp_path / f"{role}.yaml").write_text(text, encoding="utf-8")
-    began = time.monotonic()
     try:
         (topology,) = load_any(tmp_path / f"{role}.yaml")
     except ConfigError:
@@ -204,4 +202,3 @@ def test_whatever_the_values_are_every_rule_survives(
     for rule in RULES.values():
         if rule.in_scope(topology):
             judge(rule, topology)
-    assert time.monotonic() - began < 5

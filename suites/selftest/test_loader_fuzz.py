@@ -7,13 +7,10 @@ files that mean something; those have cases of their own.
 from __future__ import annotations
 
 import re
-import signal
 import tempfile
 import unicodedata
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -24,6 +21,7 @@ from fixtures.loaders.read import FORMATS
 from reports.lint import as_github, as_text
 from reports.lint.result import LintResult
 
+from .alarms import LONGEST_S, alarm
 from .broken_files import (
     HOSTILE,
     SUFFIXES,
@@ -37,7 +35,6 @@ from .broken_files import (
 
 pytestmark = pytest.mark.selftest
 
-LONGEST_S = 60
 """Far beyond what any file of the allowed size takes: only a hang lasts as long."""
 
 MANY = settings(
@@ -49,22 +46,6 @@ MANY = settings(
 )
 _UNSAFE = ("Cc", "Cs", "Zl", "Zp")
 _NAME = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
-
-
-@contextmanager
-def alarm(seconds: int) -> Iterator[None]:
-    """Raises AssertionError in here if it takes longer."""
-
-    def ring(_number: int, _frame: FrameType | None) -> None:
-        raise AssertionError(f"not done after {seconds} s")
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def survives(files: Mapping[str, str | bytes], as_format: str | None = None) -> int:

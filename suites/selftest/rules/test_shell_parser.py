@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +11,8 @@ from fixtures.config.errors import ConfigError
 from fixtures.loaders.shell_parse import is_shell, parse_shell
 from fixtures.loaders.shell_values import variables_of
 from fixtures.model.script import Command, Script
+
+from ..alarms import LONGEST_S, alarm
 
 pytestmark = pytest.mark.selftest
 
@@ -155,12 +156,10 @@ def test_a_shell_is_known_by_its_first_line(line: str, *, shell: bool) -> None:
     ],
     ids=lambda text: ascii(text[:8]),
 )
-def test_nonsense_costs_seconds_at_most(text: str) -> None:
-    started = time.process_time()
+def test_nonsense_does_not_hang(text: str) -> None:
     # Some of it is refused, and some of it is read.
-    with suppress(ConfigError):
+    with alarm(LONGEST_S), suppress(ConfigError):
         parsed(text)
-    assert time.process_time() - started < 30
 
 
 def test_windows_line_ends_are_no_part_of_a_value() -> None:
