@@ -155,7 +155,7 @@ CASES: list[Case] = [
             )
         ),
         at="--tp",
-        says="= 12 (",
+        says="= 12",
     ),
     Case(
         "K8S-002",
