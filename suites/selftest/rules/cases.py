@@ -11,6 +11,7 @@ import yaml
 
 from fixtures.loaders.read import load_any
 from fixtures.model.remark import Remark
+from fixtures.model.topology import Topology
 from fixtures.rules.catalogue import examine
 
 
@@ -33,14 +34,20 @@ class Case:
         return f"{self.rule}-{self.name}"
 
 
-def remarks_on(files: Mapping[str, str], directory: Path) -> list[Remark]:
-    """Write the files, load the first as a user's file, and ask every rule."""
+def topologies_of(files: Mapping[str, str], directory: Path) -> tuple[Topology, ...]:
+    """Write the files, and load the first as a user's file."""
     for name, content in files.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
     first = directory / next(iter(files))
-    return [remark for topology in load_any(first) for remark in examine(topology).remarks]
+    return load_any(first)
+
+
+def remarks_on(files: Mapping[str, str], directory: Path) -> list[Remark]:
+    """What every rule says about these files."""
+    found = topologies_of(files, directory)
+    return [remark for topology in found for remark in examine(topology).remarks]
 
 
 def line_of(remark: Remark) -> str:

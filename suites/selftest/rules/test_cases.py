@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.rules.catalogue import RULES
+from fixtures.outcome import OnlyNoted, RequirementFailed, conclude
+from fixtures.rules.catalogue import RULES, judge
 
-from .cases import Case, line_of, remarks_on
+from .cases import Case, line_of, remarks_on, topologies_of
 from .collected import CASES
 
 pytestmark = pytest.mark.selftest
@@ -40,6 +41,23 @@ def test_a_legal_example_is_left_alone(case: Case, tmp_path: Path) -> None:
 def test_every_rule_has_a_violating_and_a_legal_example(rule_id: str) -> None:
     assert any(case.rule == rule_id for case in VIOLATING)
     assert any(case.rule == rule_id for case in LEGAL)
+
+
+@pytest.mark.parametrize("rule_id", RULES)
+def test_the_check_of_every_rule_can_fail(rule_id: str, tmp_path: Path) -> None:
+    rule, failed = RULES[rule_id], []
+    for number, case in enumerate(each for each in VIOLATING if each.rule == rule_id):
+        for topology in topologies_of(case.files, tmp_path / str(number)):
+            if not rule.in_scope(topology):
+                continue
+            try:
+                conclude(rule.severity, judge(rule, topology))
+            except RequirementFailed as verdict:
+                failed += verdict.findings
+            except OnlyNoted:
+                continue
+
+    assert failed, f"all examples of {rule_id} weigh less than it does"
 
 
 def test_every_example_belongs_to_a_rule_or_to_the_list_of_things_never_to_flag() -> None:
