@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from fixtures import bringup as bringup_module
 from fixtures import broker as broker_module
 from fixtures.broker import Broker
-from fixtures.launchers.base import LaunchRequest
+from fixtures.launchers.base import LaunchRequest, Prepared
 from fixtures.lease import Ask, Grant
 from fixtures.model.deployment import SIGNALS, CloseRecord, DeploymentRecord, Readiness
 from fixtures.model.requirement import Mode
@@ -43,8 +44,8 @@ CLOSED = CloseRecord(
 class FakeDeployment:
     """Stays up until it is closed; `ended` is what `ended_early` says."""
 
-    def __init__(self, request: LaunchRequest) -> None:
-        self.request = request
+    def __init__(self, request: LaunchRequest, prepared: Prepared) -> None:
+        self.request, self.prepared = request, prepared
         self.ended: list[str] = []
         self.closes: list[bool] = []
         self.close_problem: Exception | None = None
@@ -86,15 +87,26 @@ class FakeLauncher:
         self.deployments: list[FakeDeployment] = []
         self.attempts: list[str] = []
         self.problem: Exception | None = None
+        self.prepared = Prepared(())
+        self.looks: list[str] = []
+        self.finished = 0
         self.may_launch = threading.Event()
         self.may_launch.set()
 
-    def launch(self, request: LaunchRequest) -> FakeDeployment:
+    def prepare(self, request: LaunchRequest) -> Prepared:
+        self.looks.append(request.topology.name)
+        return self.prepared
+
+    def finish(self) -> tuple[str, ...]:
+        self.finished += 1
+        return ()
+
+    def launch(self, request: LaunchRequest, prepared: Prepared) -> FakeDeployment:
         self.attempts.append(request.topology.name)
         assert wait_until(lambda: self.may_launch.is_set() or request.cancelled(), DEADLINE_S)
         if self.problem:
             raise self.problem
-        self.deployments.append(FakeDeployment(request))
+        self.deployments.append(FakeDeployment(request, prepared))
         return self.deployments[-1]
 
 
@@ -189,7 +201,7 @@ def rig_in(
     refused: dict[str, str] | None = None,
 ) -> Iterator[Rig]:
     """A rig with a quick clock."""
-    monkeypatch.setattr(broker_module, "Watch", FakeWatch)
+    monkeypatch.setattr(bringup_module, "Watch", FakeWatch)
     monkeypatch.setattr(broker_module, "TICK_S", 0.01)
     monkeypatch.setattr(broker_module, "STALL_S", 0.1)
     rig = Rig(tmp_path, keep_running=keep_running, refused=refused or {})

@@ -24,7 +24,6 @@ from fixtures.launchers.base import Deployment, LaunchRequest
 from fixtures.launchers.mock import MockLauncher
 from fixtures.ledger import LEDGER_NAME, Ledger
 from fixtures.model.evidence import Exchange
-from fixtures.placement import plan_workers
 from fixtures.ports import PortLease
 from fixtures.readiness import Watch
 
@@ -44,7 +43,6 @@ def launched(run_dir: Path) -> Iterator[Deployment]:
         request = LaunchRequest(
             topology=topology,
             site=site,
-            workers=plan_workers(topology, site.nodes),
             run_id=RUN,
             run_dir=run_dir,
             generation=1,
@@ -54,7 +52,8 @@ def launched(run_dir: Path) -> Iterator[Deployment]:
             cancelled=lambda: False,
         )
         started = time.monotonic()
-        up = MockLauncher().launch(request)
+        launcher = MockLauncher()
+        up = launcher.launch(request, launcher.prepare(request))
         readiness = Watch(up, started, lambda _signal, _at_s: None).wait(60, lambda: False)
         try:
             assert readiness.ready, readiness
