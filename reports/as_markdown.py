@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 
+from fixtures.model.redact import redact_named
 from fixtures.model.requirement import Verdict
 from reports.as_text import REFUSED, failure_text, why
 from reports.foreign import one_line, presentable
@@ -187,4 +188,11 @@ def _run(report: RunReport) -> str:
         ("evidence", str(PurePath(run.run_dir))),
         *((f"version of {name}", version) for name, version in run.versions.items()),
     )
-    return "## Run\n\n" + _table(("fact", "value"), [(plain(k), code(v)) for k, v in facts])
+    text = "## Run\n\n" + _table(("fact", "value"), [(plain(k), code(v)) for k, v in facts])
+    rows = [
+        (code(name), code(redact_named(name, value)), code(where))
+        for name, (value, where) in run.settings.items()
+    ]
+    if not rows:
+        return text
+    return text + "\n\n## Settings\n\n" + _table(("setting", "value", "from"), rows)

@@ -41,7 +41,7 @@ def registered(deployment: DeploymentRecord, evidence: EvidenceStore) -> dict[st
 @requirement(
     "DSC-001",
     "discovery",
-    needs=None,
+    needs="services_up",
     source="Dynamo health probes: /live",
     killed_by=("reports_not_live",),
 )

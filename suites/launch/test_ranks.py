@@ -13,10 +13,14 @@ from fixtures.judges.ranks import (
     every_rank_announced_once,
     every_rank_is_in_its_place,
     every_rank_saw_the_world,
+    every_worker_has_one_leader,
+    no_node_was_lost,
     nobody_died_early,
+    roles_share_no_node,
+    scheduler_placed_in_blocks,
 )
 from fixtures.model.deployment import CloseRecord, DeploymentRecord
-from fixtures.model.requirement import Mode
+from fixtures.model.requirement import Applies, Mode
 from fixtures.outcome import verify
 from fixtures.requirements import requirement
 
@@ -26,7 +30,7 @@ GUIDE = "Multi-node TRT-LLM on Slurm guide, Understanding the Output"
 @requirement(
     "RNK-001",
     "launch",
-    needs=None,
+    needs="services_up",
     source=GUIDE,
     killed_by=("never_starts_the_worker", "loses_a_rank", "announces_a_rank_twice"),
 )
@@ -47,16 +51,17 @@ def test_ranks_are_announced_exactly_once(
     "launch",
     needs="processes_alive",
     source=GUIDE,
-    killed_by=("runs_a_rank_on_the_wrong_node",),
+    killed_by=("runs_a_rank_on_the_wrong_node", "puts_both_roles_on_one_node"),
 )
 def test_ranks_run_on_their_planned_nodes(
     deployment: DeploymentRecord, evidence: EvidenceStore
 ) -> None:
     """Each rank runs on the node and the GPU that the placement plan gave it."""
-    processes = rank_processes(deployment.namespace)
-    evidence.keep("rank-processes", processes)
+    processes, unseen = rank_processes(deployment)
+    evidence.keep("rank-processes", {"seen": processes, "not_looked_at": unseen})
 
-    verify(every_rank_is_in_its_place(processes, [worker.plan for worker in deployment.workers]))
+    plans = [worker.plan for worker in deployment.workers]
+    verify(every_rank_is_in_its_place(processes, plans, unseen))
 
 
 @requirement(
@@ -86,3 +91,67 @@ def test_ranks_see_the_planned_world_size(
 def test_no_process_dies_before_the_stop(closed: CloseRecord) -> None:
     """Every process of the deployment lives until it is told to stop."""
     verify(nobody_died_early(closed))
+
+
+@requirement(
+    "RNK-005",
+    "launch",
+    applies=Applies.DISAGGREGATED,
+    needs="processes_alive",
+    source="Multi-node TRT-LLM on Slurm guide, Disaggregated WideEP: 4 nodes for each role",
+    killed_by=("puts_both_roles_on_one_node",),
+)
+def test_prefill_and_decode_share_no_node(
+    deployment: DeploymentRecord, evidence: EvidenceStore
+) -> None:
+    """No node runs ranks of both prefill and decode."""
+    processes, unseen = rank_processes(deployment)
+    evidence.keep("rank-processes", {"seen": processes, "not_looked_at": unseen})
+
+    plans = [worker.plan for worker in deployment.workers]
+    verify(roles_share_no_node(processes, plans, unseen))
+
+
+@requirement(
+    "RNK-006",
+    "launch",
+    needs="ranks_loaded",
+    source=GUIDE + "; TensorRT-LLM, trtllm-llmapi-launch",
+    killed_by=("announces_two_leaders",),
+)
+def test_each_worker_has_one_leader(deployment: DeploymentRecord, evidence: EvidenceStore) -> None:
+    """In each worker exactly one rank leads, and it is rank 0."""
+    lines = rank_lines(deployment.workers)
+    evidence.keep("rank-lines", lines)
+
+    verify(every_worker_has_one_leader(lines, [worker.plan for worker in deployment.workers]))
+
+
+@requirement(
+    "RNK-007",
+    "launch",
+    needs="services_up",
+    source=GUIDE + ": srun: launching StepId=... on host node1, 4 tasks: [0-3]",
+    launchers=("slurm",),
+)
+def test_the_scheduler_placed_ranks_in_blocks(
+    deployment: DeploymentRecord, evidence: EvidenceStore
+) -> None:
+    """By the layout of the scheduler, each node of a worker holds the planned block of ranks."""
+    evidence.keep(
+        "layouts", [(each.plan.name, each.step, each.layout) for each in deployment.workers]
+    )
+
+    verify(scheduler_placed_in_blocks(deployment.workers))
+
+
+@requirement(
+    "RNK-008",
+    "launch",
+    mode=Mode.CLOSED,
+    source="Slurm, slurm.conf: SlurmdTimeout; a node that is lost takes its job along",
+    launchers=("slurm",),
+)
+def test_no_node_is_lost_before_the_stop(closed: CloseRecord) -> None:
+    """Every node of the deployment is up and runs job steps until the stop."""
+    verify(no_node_was_lost(closed))

@@ -98,6 +98,7 @@ def test_the_gb200_profile_lists_its_topologies_in_order() -> None:
         "deepseek-r1-wide-ep-agg",
         "deepseek-r1-wide-ep-disagg",
         "deepseek-r1-mtp-disagg",
+        "llama4-maverick-disagg",
     )
 
 
@@ -184,7 +185,7 @@ def test_an_unknown_name_lists_all_names_and_the_nearest() -> None:
     with pytest.raises(ConfigError, match='no site named "mcok"') as caught:
         load_site("mcok")
 
-    assert "allowed: mock, mock-containers" in str(caught.value)
+    assert "allowed: minislurm, mock, mock-containers, slurm" in str(caught.value)
     assert 'did you mean "mock"?' in str(caught.value)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fixtures.config.load import load_topology
+from fixtures.config.load import load_site, load_topology
 from fixtures.config.paths import CONFIGS_DIR
 from fixtures.due import is_due
 from fixtures.model.requirement import LAYERS
@@ -69,7 +69,11 @@ def test_serial_and_parallel_runs_agree_and_launch_once(pytester: pytest.Pyteste
     assert seen[0] == seen[1]
     assert set(seen[0].values()) == {"pass", "not-applicable"}
     both_of_them = [load_topology(path) for path in (TINY_AGG, TINY_DISAGG)]
-    due = [is_due(each, one) for each in load_lock().values() for one in both_of_them]
+    due = [
+        is_due(each, one, load_site("mock"))
+        for each in load_lock().values()
+        for one in both_of_them
+    ]
     assert len(seen[0]) == due.count(True)
 
 
@@ -232,7 +236,7 @@ def test_a_runs_directory_that_is_a_file_is_a_usage_error(pytester: pytest.Pytes
     result = run(pytester, "-m", "gb200", f"--runs-dir={pytester.path / 'taken'}")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: *taken: --runs-dir is no directory one can write to"])
+    result.stderr.fnmatch_lines(["ERROR: *taken: runs cannot be kept here: *"])
 
 
 def test_a_topology_larger_than_the_site_fails_its_own_requirement(

@@ -1,24 +1,37 @@
 """After the stop nothing of the deployment is left.
 
-Passing means that the next deployment on the same nodes starts clean. Not covered: GPU memory,
-streams in flight, stops in another order.
+Passing means that the next deployment on the same nodes starts clean. Not covered: streams
+in flight, stops in another order.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from fixtures.judges.shutdown import (
     discovery_is_empty,
     every_exit_is_clean,
     every_port_is_free,
     every_process_is_gone,
+    gpu_memory_is_back,
+    no_step_is_left,
     shared_memory_is_clean,
 )
 from fixtures.model.deployment import CloseRecord
-from fixtures.model.requirement import Mode
-from fixtures.outcome import verify
+from fixtures.model.requirement import Finding, Mode
+from fixtures.outcome import Blocked, NotEvaluated, verify
 from fixtures.requirements import requirement
 
 KNOWN_ISSUES = "Multi-node TRT-LLM on Slurm guide, Known Issues"
+NODES = "RNK-008"
+
+
+def verify_seen(findings: Sequence[Finding], unseen: str) -> None:
+    """Fail with what was found; where nothing could be looked at, nothing is judged."""
+    __tracebackhide__ = True
+    verify(findings)
+    if unseen:
+        raise Blocked(f"no node could be looked at after the stop: {unseen}", NODES)
 
 
 @requirement(
@@ -30,7 +43,7 @@ KNOWN_ISSUES = "Multi-node TRT-LLM on Slurm guide, Known Issues"
 )
 def test_every_process_is_gone(closed: CloseRecord) -> None:
     """No process of the deployment outlives the stop."""
-    verify(every_process_is_gone(closed))
+    verify_seen(every_process_is_gone(closed), closed.blind)
 
 
 @requirement(
@@ -42,7 +55,8 @@ def test_every_process_is_gone(closed: CloseRecord) -> None:
 )
 def test_every_port_is_free(closed: CloseRecord) -> None:
     """Every port of the deployment is free after the stop."""
-    verify(every_port_is_free(closed))
+    unseen = "" if closed.ports else "; ".join(closed.unseen)
+    verify_seen(every_port_is_free(closed), closed.blind or unseen)
 
 
 @requirement(
@@ -67,7 +81,7 @@ def test_discovery_is_empty(closed: CloseRecord) -> None:
 )
 def test_shared_memory_is_clean(closed: CloseRecord) -> None:
     """No shared memory file of the deployment is left."""
-    verify(shared_memory_is_clean(closed))
+    verify_seen(shared_memory_is_clean(closed), closed.blind)
 
 
 @requirement(
@@ -80,3 +94,29 @@ def test_shared_memory_is_clean(closed: CloseRecord) -> None:
 def test_every_exit_is_clean(closed: CloseRecord) -> None:
     """Every process ends after TERM, in time, with exit code 0."""
     verify(every_exit_is_clean(closed))
+
+
+@requirement(
+    "SHD-006",
+    "shutdown",
+    mode=Mode.CLOSED,
+    source=KNOWN_ISSUES + "; Slurm, squeue -s",
+    launchers=("slurm",),
+)
+def test_no_job_step_is_left(closed: CloseRecord) -> None:
+    """The scheduler lists no job step of the deployment after the stop."""
+    verify(no_step_is_left(closed))
+
+
+@requirement(
+    "SHD-007",
+    "shutdown",
+    mode=Mode.CLOSED,
+    source=KNOWN_ISSUES + ": GPU memory left in use",
+    launchers=("slurm",),
+)
+def test_gpu_memory_is_given_back(closed: CloseRecord) -> None:
+    """No GPU of the deployment's nodes holds memory after the stop."""
+    verify_seen(gpu_memory_is_back(closed), closed.blind)
+    if not closed.gpu_memory:
+        raise NotEvaluated("not evaluated, no node has a driver that reports GPU memory")
