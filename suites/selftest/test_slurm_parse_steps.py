@@ -118,7 +118,10 @@ CAUSES: dict[str, tuple[str, StepEvent | None]] = {
         "13.0",
         StepEvent("time limit", cancelled("13.0", "gb06", "18:32:07", " DUE TO TIME LIMIT")),
     ),
-    "srun-job-cancelled": ("20.0", StepEvent("cancelled", ABORTED)),
+    "srun-job-cancelled": (
+        "20.0",
+        StepEvent("cancelled", cancelled("20.0", "gb01", "18:25:08", "")),
+    ),
     "srun-w-is-sorted": ("1.5", None),
     "end-out-of-memory": (
         "7.0",

@@ -1,0 +1,70 @@
+"""Passing means: on a real Slurm each rehearsed fault turns red exactly what it does in mock mode.
+
+On top come only the requirements that Slurm alone can judge, and nothing is left on any node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fixtures.config.load import load_site
+from fixtures.launchers.rehearsal import why_not_rehearsed
+from fixtures.simulator.faults import FAULTS
+
+from .runs import TINY_DISAGG, run_suite
+from .slurm_rig import LIVE, QUICK_SLURM, Rig, findings_of, red_and_errors, rig
+from .test_faults import REQUIREMENTS, killed_by
+
+pytestmark = pytest.mark.selftest
+
+SITE = load_site(QUICK_SLURM)
+DEFECTS = sorted(name for name, fault in FAULTS.items() if not fault.legal)
+SHOWN = [name for name in DEFECTS if not why_not_rehearsed(name, SITE)]
+NOT_SHOWN = [name for name in DEFECTS if why_not_rehearsed(name, SITE)]
+ON_SLURM = {
+    # By its layout, the scheduler never placed these ranks where they were planned.
+    "never_starts_the_worker": {"RNK-007"},
+    "loses_a_rank": {"RNK-007"},
+    "puts_both_roles_on_one_node": {"RNK-007"},
+    # Its label says which rank a task really is.
+    "announces_a_rank_twice": {"RNK-006"},
+}
+"""What a fault turns red on Slurm beyond what its requirements say."""
+
+
+@pytest.fixture(scope="module")
+def small() -> Iterator[Rig]:
+    """Two nodes: one for each role."""
+    with rig() as found:
+        yield found
+
+
+@pytest.mark.parametrize("fault", SHOWN)
+def test_a_fault_turns_exactly_its_requirements_red(fault: str, small: Rig, tmp_path: Path) -> None:
+    run = small.run(tmp_path, *LIVE, "--fault", fault)
+
+    red = killed_by(fault) | ON_SLURM.get(fault, set())
+    assert red_and_errors(run) == (red, set()), run.output
+    gating = {id_ for id_ in red if REQUIREMENTS[id_].level == "MUST"}
+    assert run.exit_code == (1 if gating else 0), run.output
+    assert small.left_by(run.run_dir) == []
+
+
+def test_ranks_that_die_are_told_in_the_words_of_the_scheduler(small: Rig, tmp_path: Path) -> None:
+    run = small.run(tmp_path, *LIVE, "--fault", "a_rank_dies_after_loading")
+
+    assert "step acc-" in findings_of(run, "RNK-004"), run.output
+    assert "Exited with exit code 1" in findings_of(run, "RNK-004")
+
+
+@pytest.mark.parametrize("fault", NOT_SHOWN)
+def test_a_fault_that_slurm_cannot_show_is_refused(fault: str, tmp_path: Path) -> None:
+    where = (f"--site={QUICK_SLURM}", f"--topology={TINY_DISAGG}")
+
+    run = run_suite(tmp_path, *LIVE, *where, "--fault", fault)
+
+    assert run.exit_code == 4, run.output
+    assert f"--fault {fault} cannot be rehearsed at quick-slurm" in run.output
