@@ -27,6 +27,8 @@ QUICK_PYXIS = HERE / "sites" / "quick-slurm-pyxis.yaml"
 HASTY_SLURM = HERE / "sites" / "quick-slurm-hasty.yaml"
 LIVE = ("-m", "gb200 and not static")
 """What needs a deployment: rules read files alone, so they have nothing to say about Slurm."""
+WITHOUT_OTHERS = ("-p", "no:hypothesispytest", "-p", "no:anyio")
+"""Plugins of others, which users of the suite do not have: to load them takes longer than ours."""
 RUN_S = 150.0
 START_S = 60.0
 GONE_S = 60.0
@@ -81,7 +83,7 @@ class Rig:
         """A run of the suite; it is killed where the test gives up."""
         where = (f"--site={site}", f"--topology={topology}")
         process = subprocess.Popen(
-            self.cluster.on_login(command(runs_dir, *where, *arguments)),
+            self.cluster.on_login(command(runs_dir, *WITHOUT_OTHERS, *where, *arguments)),
             cwd=ROOT,
             env={**login_environment(), **(environment or {})},
             stdin=subprocess.DEVNULL,

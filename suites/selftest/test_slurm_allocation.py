@@ -31,6 +31,7 @@ from fixtures.launchers.slurm_allocation import (
 from fixtures.launchers.slurm_argv import salloc
 from fixtures.ledger import Ledger
 from fixtures.model.slurm import SlurmSite
+from fixtures.services.base import wait_until
 
 from .preflight_rig import login_client
 from .runs import TINY_DISAGG
@@ -178,7 +179,10 @@ def test_an_epilog_that_takes_long_holds_nobody_up(
 
         assert found.job_id
         assert release(found, client, ledger, 10) == ""
-        state = shared.ask("squeue", "-h", "-t", "all", "-j", found.job_id, "-o", "%T")
+        asking = ("squeue", "-h", "-t", "all", "-j", found.job_id, "-o", "%T")
+        state = shared.ask(*asking)
+        # An epilog that vanishes while it runs drains its node.
+        assert wait_until(lambda: shared.ask(*asking) != "COMPLETING", HANG_S)
 
     assert state == "COMPLETING"
     assert Ledger.open_entries(ledger.path) == []

@@ -70,7 +70,8 @@ def running(rig: Rig, script: str, directory: Path, **more: str) -> Iterator[sub
     file.write_text(script)
     with (directory / "said").open("w") as said:
         process = subprocess.Popen(
-            rig.cluster.on_login(["bash", str(file)]),
+            # A shell ignores INT for what it starts in the background, these tests included.
+            rig.cluster.on_login(["env", "--default-signal=INT", "bash", str(file)]),
             cwd=directory,
             env={**login_environment(), **more},
             stdin=subprocess.DEVNULL,

@@ -21,6 +21,15 @@ pytestmark = pytest.mark.selftest
 
 FEW = (*LIVE, "suites/launch", "suites/shutdown")
 """Enough to see what a lost node does; the other checks would only wait for answers."""
+RANKS = "suites/launch/test_ranks.py::test_"
+FEWER = (
+    *LIVE,
+    f"{RANKS}ranks_are_announced_exactly_once",
+    f"{RANKS}no_process_dies_before_the_stop",
+    f"{RANKS}no_node_is_lost_before_the_stop",
+    *("suites/chat", "suites/streaming", "suites/shutdown"),
+)
+"""Without those that look at every node: each look waits for the one that does not answer."""
 
 
 @pytest.fixture
@@ -90,7 +99,8 @@ def test_an_allocation_that_a_lost_node_takes_along_is_told_apart(
 def test_a_slurmd_that_is_killed_is_named_while_its_tasks_go_on(slow: Rig, tmp_path: Path) -> None:
     with slow.allocation(2) as job_id:
         how = {"environment": {"SLURM_JOB_ID": job_id}, "site": HASTY_SLURM}
-        with slow.up(tmp_path / "runs", *FEW, **how) as running:
+        with slow.started(tmp_path / "runs", *FEWER, **how) as running:
+            running.wait_for("ranks_loaded")
             slow.cluster.kill_slurmd("gb02")
             run = running.ended()
 

@@ -76,6 +76,20 @@ def test_reap_takes_a_request_back_that_still_waits(shared: Rig, tmp_path: Path)
         assert f"(acc-{run_dir.name})" in said
 
 
+def test_reap_ends_the_small_cluster_of_a_run_with_all_that_runs_there(
+    shared: Rig, tmp_path: Path
+) -> None:
+    with shared.started(tmp_path, *FEW, site=Path("minislurm")) as running:
+        running.wait_for("ready")
+        run_dir = kill(running)
+
+        said = shared.reap(run_dir)
+
+        assert "nothing is left" in said
+        assert "stopped: process minislurm" in said
+        assert shared.left_by(run_dir) == []
+
+
 def test_a_second_reap_finds_nothing_to_do(shared: Rig, tmp_path: Path) -> None:
     with shared.up(tmp_path, *FEW) as running:
         run_dir = kill(running)
