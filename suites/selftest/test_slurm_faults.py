@@ -12,7 +12,7 @@ import pytest
 
 from fixtures.config.load import load_site
 from fixtures.launchers.rehearsal import why_not_rehearsed
-from fixtures.simulator.faults import FAULTS
+from fixtures.simulator.faults import FAULTS, Place
 
 from .runs import TINY_DISAGG, run_suite
 from .slurm_rig import LIVE, QUICK_SLURM, Rig, findings_of, red_and_errors, rig
@@ -65,11 +65,18 @@ def test_a_fault_turns_exactly_its_requirements_red(fault: str, small: Rig, tmp_
     assert small.left_by(run.run_dir) == []
 
 
-@pytest.mark.parametrize("fault", NOT_SHOWN)
+def test_what_slurm_cannot_show_is_what_needs_a_proxy_and_one_more() -> None:
+    on_the_wire = {name for name in DEFECTS if FAULTS[name].place is Place.WIRE}
+
+    assert set(NOT_SHOWN) == on_the_wire | {"runs_a_rank_on_the_wrong_node"}
+
+
+@pytest.mark.parametrize("fault", ["drops_the_done_marker", "runs_a_rank_on_the_wrong_node"])
 def test_a_fault_that_slurm_cannot_show_is_refused(fault: str, tmp_path: Path) -> None:
     where = (f"--site={QUICK_SLURM}", f"--topology={TINY_DISAGG}")
 
     run = run_suite(tmp_path, *LIVE, *where, "--fault", fault)
 
     assert run.exit_code == 4, run.output
-    assert f"--fault {fault} cannot be rehearsed at quick-slurm" in run.output
+    assert f"--fault {fault} cannot be rehearsed at quick-slurm: " in run.output
+    assert list(tmp_path.iterdir()) == []
