@@ -18,14 +18,15 @@ import yaml
 
 from fixtures.minislurm.missing import missing_for_mpi
 
-from .runs import ROOT, SuiteRun
-from .slurm_rig import LIVE, QUICK_SLURM, START_S, Rig, findings_of, red_and_errors, rig
+from .runs import LIVE, ROOT, SuiteRun
+from .slurm_rig import QUICK_SLURM, START_S, Rig, findings_of, red_and_errors, rig
 from .test_faults import killed_by
 from .test_interrupts import marked
 from .test_simulated_mpi import need_mpi
 
 pytestmark = pytest.mark.selftest
 
+FEW = (*LIVE, "suites/launch", "suites/shutdown")
 WIDE_AGG = ROOT / "configs" / "topologies" / "deepseek-r1-wide-ep-agg.yaml"
 
 
@@ -117,7 +118,7 @@ def test_a_fault_turns_red_what_it_does_without_mpi(fault: str, four: Rig, tmp_p
 def test_without_mpi4py_the_ranks_meet_by_themselves(
     four: Rig, bare_python: str, tmp_path: Path
 ) -> None:
-    run = four.run(tmp_path / "runs", *LIVE, site=site(tmp_path, world="auto", python=bare_python))
+    run = four.run(tmp_path / "runs", *FEW, site=site(tmp_path, world="auto", python=bare_python))
 
     assert run.exit_code == 0, run.output
     assert origin(run) == (
@@ -128,7 +129,7 @@ def test_without_mpi4py_the_ranks_meet_by_themselves(
 def test_a_type_that_srun_does_not_know_leaves_the_ranks_without_mpi(
     four: Rig, tmp_path: Path
 ) -> None:
-    run = four.run(tmp_path / "runs", *LIVE, site=site(tmp_path, world="auto", mpi="pmix_v9"))
+    run = four.run(tmp_path / "runs", *FEW, site=site(tmp_path, world="auto", mpi="pmix_v9"))
 
     assert run.exit_code == 0, run.output
     assert origin(run).startswith("own rendezvous: srun ended with exit code 1: ")

@@ -9,7 +9,7 @@ import pytest
 
 from fixtures.model.engine import Defect
 from fixtures.model.position import Position
-from fixtures.simulator.leader import LoadError, refuse_impossible
+from fixtures.simulator.refusals import LoadError, refuse_impossible
 from fixtures.simulator.spec import WorkerSpec, kv_bytes_per_token
 
 from .engine_config import CONFIG, SIMULATION

@@ -36,9 +36,9 @@ RUN = f"selftest-simulator-{os.getpid()}"
 
 
 @contextmanager
-def launched(run_dir: Path) -> Iterator[Deployment]:
-    """A tiny aggregated deployment, straight from the launcher."""
-    topology, site = load_topology(TINY_AGG), load_site(QUICK_SITE)
+def launched(run_dir: Path, topology_path: Path = TINY_AGG) -> Iterator[Deployment]:
+    """A tiny deployment, straight from the launcher."""
+    topology, site = load_topology(topology_path), load_site(QUICK_SITE)
     with PortLease(site.bind_address) as ports:
         request = LaunchRequest(
             topology=topology,
