@@ -14,7 +14,7 @@ from fixtures.config.errors import ConfigError
 from fixtures.config.load import load_site, load_topology
 from fixtures.config.slurm_variables import resolve_site, resolve_topology
 from fixtures.engines.commands import release_of
-from fixtures.engines.trtllm import dynamo_version
+from fixtures.engines.release import dynamo_version
 from fixtures.model.position import Position, Setting
 
 from .engine_commands import AGGREGATED, MULTIMODAL, SERVICES, site_with, worker
