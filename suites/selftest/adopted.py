@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 import fixtures.run
 from fixtures.clients.slurm import SlurmClient
 from fixtures.clients.slurm_parse import launch_layout
+from fixtures.ground import Ground
 from fixtures.launchers.base import LaunchRequest, Prepared
 from fixtures.launchers.slurm_allocation import scheduler_environment
 from fixtures.launchers.slurm_argv import StepPlan, srun
 from fixtures.launchers.slurm_plan import slurm_of
 from fixtures.model.deployment import (
-    CloseRecord,
     DeploymentRecord,
     EarlyEnd,
     NodeAccess,
@@ -28,6 +28,7 @@ from fixtures.model.deployment import (
     WorkerPlan,
     WorkerRecord,
 )
+from fixtures.model.stop import CloseRecord
 from fixtures.placement import plan_workers
 from fixtures.settings import Settings
 
@@ -104,7 +105,7 @@ class Adopting:
         return ()
 
 
-def _adopting(_settings: Settings) -> Adopting:
+def _adopting(_settings: Settings, _ground: Ground) -> Adopting:
     return Adopting()
 
 

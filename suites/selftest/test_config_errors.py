@@ -185,7 +185,8 @@ def test_an_unknown_name_lists_all_names_and_the_nearest() -> None:
     with pytest.raises(ConfigError, match='no site named "mcok"') as caught:
         load_site("mcok")
 
-    assert "allowed: minislurm, mock, mock-containers, slurm" in str(caught.value)
+    known = "k8s, k8s-local, minislurm, mock, mock-containers, ray, ray-local, slurm"
+    assert f"allowed: {known}" in str(caught.value)
     assert 'did you mean "mock"?' in str(caught.value)
 
 

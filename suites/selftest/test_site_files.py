@@ -152,7 +152,7 @@ WRONG = [
     # what is replaced, by what, the beginning of the line that is answered, and parts of the answer
     ("launcher: slurm", "launcher: slrum", "launcher:", 'did you mean "slurm"?'),
     ("launcher: slurm", "launcher: mock", "slurm:", "slurm has no place here"),
-    ("launcher: slurm", "launcher: mock", "engine:", "fix: the real engine needs launcher: slurm"),
+    ("launcher: slurm", "launcher: mock", "engine:", "fix: real engines need launcher: slurm,"),
     ("launcher: slurm", "launcher: mock", "name:", 'missing key "nodes"'),
     (
         "launcher: slurm",

@@ -93,13 +93,15 @@ def test_without_a_topology_everything_shipped_is_judged(tmp_path: Path) -> None
     assert {each["decision"] for each in run.report["topologies"]} == {"accepted"}
 
 
-def test_a_deployment_of_another_engine_is_judged_and_not_launched(tmp_path: Path) -> None:
-    run = run_suite(tmp_path, "--topology=deepseek-r1-ray-agg")
+def test_a_deployment_that_no_launcher_here_takes_is_judged_and_not_launched(
+    tmp_path: Path,
+) -> None:
+    run = run_suite(tmp_path, "--topology=configs/kubernetes/llama-70b-agg-2x2.yaml")
 
-    verdicts = run.verdicts("deepseek-r1-ray-agg")
-    assert verdicts["RAY-002"] == "pass"
+    verdicts = run.verdicts("llama-70b-agg-2x2")
+    assert verdicts["K8S-001"] == "pass"
     assert verdicts["RDY-001"] == "unverified"
-    assert "rehearses TensorRT-LLM workers only, not vllm" in run.output
+    assert "launcher mock takes files of format suite, not kubernetes" in run.output
     assert "NOT FULLY JUDGED" in run.output
 
 
