@@ -7,7 +7,8 @@ Not covered: routing between several workers, transfer speed, loss of a role.
 from __future__ import annotations
 
 from fixtures.clients.chat import ChatClient
-from fixtures.clients.etcd import EtcdClient, generate_instances, instance_prefix
+from fixtures.clients.discovery import listing_of
+from fixtures.clients.etcd import generate_instances
 from fixtures.clients.metrics import scrape
 from fixtures.evidence import EvidenceStore
 from fixtures.judges.answers import document_of
@@ -22,12 +23,13 @@ from fixtures.judges.discovery import discovery_is_readable
 from fixtures.model.deployment import DeploymentRecord
 from fixtures.model.evidence import Scrape
 from fixtures.model.requirement import Applies, Mode
+from fixtures.model.topology import Topology
 from fixtures.outcome import verify
 from fixtures.requirements import requirement
 
 LONG_PROMPT_WORDS = 400
 PREFILL_UNUSED = "a decode worker that registered as aggregated serves alone; read its start flags"
-NO_TRANSFER = "decode computed the prompt itself: check cache_transceiver_config on both roles"
+NO_TRANSFER = "decode computed the prompt itself: check how the KV cache is to move, on both roles"
 
 
 def long_prompt(chat: ChatClient) -> str:
@@ -80,7 +82,7 @@ def test_prefill_and_decode_are_different_workers(
 ) -> None:
     """An answer names a prefill and a decode worker that differ and are registered as such."""
     answer = chat.ask(long_prompt(chat), nvext={"extra_fields": ["worker_id"]})
-    listing = EtcdClient(deployment.etcd_url).keys(instance_prefix(deployment.namespace))
+    listing = listing_of(deployment)
     evidence.keep("discovery", listing)
 
     verify(discovery_is_readable(listing))
@@ -94,11 +96,12 @@ def test_prefill_and_decode_are_different_workers(
     "disaggregation",
     mode=Mode.EXCLUSIVE,
     applies=Applies.DISAGGREGATED,
-    source="TRT-LLM metrics of Dynamo workers: trtllm_kv_transfer_success_total",
+    source="Metrics of Dynamo workers: trtllm_kv_transfer_success_total of TensorRT-LLM,"
+    " nixl_xfer_time_seconds of vLLM",
     killed_by=("decode_prefills_itself", "hands_over_without_a_transfer"),
 )
 def test_the_decode_worker_receives_the_kv_cache(
-    chat: ChatClient, deployment: DeploymentRecord, evidence: EvidenceStore
+    chat: ChatClient, deployment: DeploymentRecord, topology: Topology, evidence: EvidenceStore
 ) -> None:
     """Each long prompt brings at least one KV cache transfer to the decode workers."""
     before = scrapes(deployment, evidence, "decode")
@@ -106,4 +109,6 @@ def test_the_decode_worker_receives_the_kv_cache(
     after = scrapes(deployment, evidence, "decode")
 
     verify(document_of(answer)[1])
-    verify(counter_moved(before, after, TRANSFERS, 1, NO_TRANSFER))
+    verify(
+        counter_moved(before, after, TRANSFERS[topology.role("decode").engine.kind], 1, NO_TRANSFER)
+    )

@@ -1,22 +1,19 @@
 """The deployment is found where clients and frontends look for it.
 
-Passing means that names, instances and leases are right. Not covered: loss of a service.
+Passing means that names, instances and what holds them are right. Not covered: loss of a service.
 """
 
 from __future__ import annotations
 
 from fixtures.clients.chat import ChatClient
-from fixtures.clients.etcd import (
-    EtcdClient,
-    generate_instances,
-    instance_prefix,
-)
+from fixtures.clients.discovery import listing_of
+from fixtures.clients.etcd import generate_instances
 from fixtures.evidence import EvidenceStore
 from fixtures.judges.discovery import (
     discovery_is_readable,
     first_answer_came,
     frontend_is_live,
-    instances_hold_leases,
+    instances_are_held,
     instances_match_the_plan,
     listed_only_when_complete,
     model_is_listed,
@@ -30,9 +27,8 @@ from fixtures.requirements import requirement
 
 
 def registered(deployment: DeploymentRecord, evidence: EvidenceStore) -> dict[str, list[KeyRecord]]:
-    """The generate instances in etcd, kept as evidence; fails where etcd does not answer."""
-    client = EtcdClient(deployment.etcd_url)
-    listing = client.keys(instance_prefix(deployment.namespace), with_lease_ttl=True)
+    """The generate instances, kept as evidence; fails where discovery does not answer."""
+    listing = listing_of(deployment, with_lease_ttl=True)
     evidence.keep("discovery", listing)
     verify(discovery_is_readable(listing))
     return generate_instances(listing.keys, deployment.namespace)
@@ -41,9 +37,12 @@ def registered(deployment: DeploymentRecord, evidence: EvidenceStore) -> dict[st
 @requirement(
     "DSC-001",
     "discovery",
-    needs="services_up",
+    needs="placed",
     source="Dynamo health probes: /live",
-    killed_by=("reports_not_live",),
+    killed_by=(
+        "reports_not_live",
+        "says_ready_without_endpoints",
+    ),
 )
 def test_the_frontend_reports_live(chat: ChatClient) -> None:
     """The frontend's liveness probe says live."""
@@ -82,14 +81,14 @@ def test_the_model_is_listed_only_when_every_role_is_there(
     "DSC-004",
     "discovery",
     needs="instances_registered",
-    source="Dynamo discovery plane: instance keys belong to the worker's lease",
+    source="Dynamo discovery plane: instances belong to the worker's lease, or to its pod",
     killed_by=("keeps_its_key_without_a_lease",),
 )
 def test_instances_are_registered_under_a_lease(
     deployment: DeploymentRecord, evidence: EvidenceStore
 ) -> None:
-    """Each worker's instance is in etcd under a live lease."""
-    verify(instances_hold_leases(registered(deployment, evidence)))
+    """Each worker's instance is held by a live lease or, in a custom resource, by its pod."""
+    verify(instances_are_held(registered(deployment, evidence)))
 
 
 @requirement(

@@ -19,8 +19,9 @@ from fixtures.judges.ranks import (
     roles_share_no_node,
     scheduler_placed_in_blocks,
 )
-from fixtures.model.deployment import CloseRecord, DeploymentRecord
+from fixtures.model.deployment import DeploymentRecord
 from fixtures.model.requirement import Applies, Mode
+from fixtures.model.stop import CloseRecord
 from fixtures.outcome import verify
 from fixtures.requirements import requirement
 
@@ -30,9 +31,18 @@ GUIDE = "Multi-node TRT-LLM on Slurm guide, Understanding the Output"
 @requirement(
     "RNK-001",
     "launch",
-    needs="services_up",
+    needs="placed",
     source=GUIDE,
-    killed_by=("never_starts_the_worker", "loses_a_rank", "announces_a_rank_twice"),
+    killed_by=(
+        "never_starts_the_worker",
+        "loses_a_rank",
+        "announces_a_rank_twice",
+        "tells_every_node_the_heads_address",
+        "crashes_in_a_loop",
+        "cannot_pull_the_image",
+        "restarts_a_pod_once",
+        "wraps_the_command_in_two_shells",
+    ),
 )
 def test_ranks_are_announced_exactly_once(
     deployment: DeploymentRecord, evidence: EvidenceStore
@@ -51,7 +61,12 @@ def test_ranks_are_announced_exactly_once(
     "launch",
     needs="processes_alive",
     source=GUIDE,
-    killed_by=("runs_a_rank_on_the_wrong_node", "puts_both_roles_on_one_node"),
+    killed_by=(
+        "runs_a_rank_on_the_wrong_node",
+        "puts_both_roles_on_one_node",
+        "gives_two_pods_one_rank",
+        "loses_a_gpu_per_pod",
+    ),
 )
 def test_ranks_run_on_their_planned_nodes(
     deployment: DeploymentRecord, evidence: EvidenceStore
@@ -86,11 +101,18 @@ def test_ranks_see_the_planned_world_size(
     "launch",
     mode=Mode.CLOSED,
     source="MPI: a process that dies takes its world along; guide, Known Issues",
-    killed_by=("a_rank_dies_after_loading",),
+    killed_by=(
+        "a_rank_dies_after_loading",
+        "loses_a_ray_node",
+        "tells_every_node_the_heads_address",
+        "crashes_in_a_loop",
+        "restarts_a_pod_once",
+        "wraps_the_command_in_two_shells",
+    ),
 )
-def test_no_process_dies_before_the_stop(closed: CloseRecord) -> None:
+def test_no_process_dies_before_the_stop(ended: CloseRecord) -> None:
     """Every process of the deployment lives until it is told to stop."""
-    verify(nobody_died_early(closed))
+    verify(nobody_died_early(ended))
 
 
 @requirement(
@@ -100,6 +122,8 @@ def test_no_process_dies_before_the_stop(closed: CloseRecord) -> None:
     needs="processes_alive",
     source="Multi-node TRT-LLM on Slurm guide, Disaggregated WideEP: 4 nodes for each role",
     killed_by=("puts_both_roles_on_one_node",),
+    # On Kubernetes the device plugin keeps the GPUs of two pods on one node apart.
+    launchers=("mock", "slurm", "ray"),
 )
 def test_prefill_and_decode_share_no_node(
     deployment: DeploymentRecord, evidence: EvidenceStore
@@ -130,7 +154,7 @@ def test_each_worker_has_one_leader(deployment: DeploymentRecord, evidence: Evid
 @requirement(
     "RNK-007",
     "launch",
-    needs="services_up",
+    needs="placed",
     source=GUIDE + ": srun: launching StepId=... on host node1, 4 tasks: [0-3]",
     launchers=("slurm",),
 )
@@ -149,9 +173,11 @@ def test_the_scheduler_placed_ranks_in_blocks(
     "RNK-008",
     "launch",
     mode=Mode.CLOSED,
-    source="Slurm, slurm.conf: SlurmdTimeout; a node that is lost takes its job along",
-    launchers=("slurm",),
+    source="Slurm, slurm.conf: SlurmdTimeout; Ray, fault tolerance of nodes: a lost node takes its"
+    " ranks along",
+    killed_by=("loses_a_ray_node",),
+    launchers=("slurm", "ray"),
 )
 def test_no_node_is_lost_before_the_stop(closed: CloseRecord) -> None:
-    """Every node of the deployment is up and runs job steps until the stop."""
+    """Every node of the deployment is up and runs programs until the stop."""
     verify(no_node_was_lost(closed))

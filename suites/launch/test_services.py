@@ -18,7 +18,7 @@ from fixtures.requirements import requirement
     "launch",
     needs=None,
     source="Multi-node TRT-LLM on Slurm guide: etcd, NATS and the frontend on the head node",
-    launchers=("slurm",),
+    launchers=("slurm", "ray"),
 )
 def test_services_come_up_on_the_head_node(
     deployment: DeploymentRecord, evidence: EvidenceStore

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fixtures.judges.kubernetes_left import nothing_is_left_in_the_namespace
+from fixtures.judges.ray_left import nothing_of_ray_is_left
 from fixtures.judges.shutdown import (
     discovery_is_empty,
     every_exit_is_clean,
@@ -17,11 +19,13 @@ from fixtures.judges.shutdown import (
     no_step_is_left,
     shared_memory_is_clean,
 )
-from fixtures.model.deployment import CloseRecord
 from fixtures.model.requirement import Finding, Mode
+from fixtures.model.stop import CloseRecord
 from fixtures.outcome import Blocked, NotEvaluated, verify
 from fixtures.requirements import requirement
 
+ON_NODES = ("mock", "slurm", "ray")
+"""Launchers whose nodes can be looked at; ports and shared memory of a pod end with the pod."""
 KNOWN_ISSUES = "Multi-node TRT-LLM on Slurm guide, Known Issues"
 NODES = "RNK-008"
 
@@ -41,9 +45,9 @@ def verify_seen(findings: Sequence[Finding], unseen: str) -> None:
     source=KNOWN_ISSUES,
     killed_by=("leaves_a_child_behind", "keeps_a_port_open"),
 )
-def test_every_process_is_gone(closed: CloseRecord) -> None:
+def test_every_process_is_gone(ended: CloseRecord) -> None:
     """No process of the deployment outlives the stop."""
-    verify_seen(every_process_is_gone(closed), closed.blind)
+    verify_seen(every_process_is_gone(ended), ended.blind)
 
 
 @requirement(
@@ -52,6 +56,7 @@ def test_every_process_is_gone(closed: CloseRecord) -> None:
     mode=Mode.CLOSED,
     source="Two deployments in a row use the same ports",
     killed_by=("keeps_a_port_open",),
+    launchers=ON_NODES,
 )
 def test_every_port_is_free(closed: CloseRecord) -> None:
     """Every port of the deployment is free after the stop."""
@@ -78,6 +83,7 @@ def test_discovery_is_empty(closed: CloseRecord) -> None:
     source=KNOWN_ISSUES + ": /dev/shm/moe_*",
     # An aborted world cleans nothing up: that is the guides' known issue.
     killed_by=("leaves_shared_memory_behind", "a_rank_dies_after_loading"),
+    launchers=ON_NODES,
 )
 def test_shared_memory_is_clean(closed: CloseRecord) -> None:
     """No shared memory file of the deployment is left."""
@@ -91,9 +97,9 @@ def test_shared_memory_is_clean(closed: CloseRecord) -> None:
     source=KNOWN_ISSUES + "; Dynamo graceful shutdown",
     killed_by=("ignores_term", "exits_with_an_error"),
 )
-def test_every_exit_is_clean(closed: CloseRecord) -> None:
+def test_every_exit_is_clean(ended: CloseRecord) -> None:
     """Every process ends after TERM, in time, with exit code 0."""
-    verify(every_exit_is_clean(closed))
+    verify(every_exit_is_clean(ended))
 
 
 @requirement(
@@ -113,10 +119,39 @@ def test_no_job_step_is_left(closed: CloseRecord) -> None:
     "shutdown",
     mode=Mode.CLOSED,
     source=KNOWN_ISSUES + ": GPU memory left in use",
-    launchers=("slurm",),
+    launchers=("slurm", "ray"),
 )
 def test_gpu_memory_is_given_back(closed: CloseRecord) -> None:
     """No GPU of the deployment's nodes holds memory after the stop."""
     verify_seen(gpu_memory_is_back(closed), closed.blind)
     if not closed.gpu_memory:
         raise NotEvaluated("not evaluated, no node has a driver that reports GPU memory")
+
+
+@requirement(
+    "SHD-008",
+    "shutdown",
+    mode=Mode.CLOSED,
+    source="Ray, ray start: a cluster outlives the command that started it",
+    launchers=("ray",),
+)
+def test_nothing_of_ray_is_left(closed: CloseRecord) -> None:
+    """Nothing of Ray is left: no daemon, no session directory, no port of clusters of ours."""
+    verify_seen(nothing_of_ray_is_left(closed), closed.blind)
+
+
+@requirement(
+    "SHD-009",
+    "shutdown",
+    mode=Mode.CLOSED,
+    source="Kubernetes, Garbage Collection: owners and finalizers",
+    launchers=("kubernetes",),
+    killed_by=(
+        "hangs_deletion_on_a_finalizer",
+        "leaves_a_pvc_behind",
+    ),
+)
+def test_nothing_is_left_in_the_namespace(closed: CloseRecord) -> None:
+    """Nothing that was applied or made from it is left in the namespace: custom resource, pods,
+    Grove and LWS objects, services, claims."""
+    verify(nothing_is_left_in_the_namespace(closed))
