@@ -17,25 +17,25 @@ from fixtures.judges.preflight_paths import (
 )
 from fixtures.model.preflight import PreflightRecord
 from fixtures.model.requirement import Level
-from fixtures.preflight_checks import preflight_requirement, settle
+from fixtures.preflight_checks import preflight_requirement, scheduler_requirement, settle
 
 VARIABLES = "Multi-node TRT-LLM on Slurm guide, Environment Variable Setup"
 PYXIS = "Pyxis README"
 
 
-@preflight_requirement("PRE-012", source=f"{VARIABLES}: IMAGE; {PYXIS}, --container-image")
+@scheduler_requirement("PRE-012", source=f"{VARIABLES}: IMAGE; {PYXIS}, --container-image")
 def test_the_image_is_readable(preflight: PreflightRecord) -> None:
     """The image file is readable on every node, where the image is a file."""
     settle(image_is_readable, preflight)
 
 
-@preflight_requirement("PRE-013", source=f"{VARIABLES}: MOUNTS; {PYXIS}, --container-mounts")
+@scheduler_requirement("PRE-013", source=f"{VARIABLES}: MOUNTS; {PYXIS}, --container-mounts")
 def test_every_mount_source_exists(preflight: PreflightRecord) -> None:
     """The source of every mount exists on every node."""
     settle(mounts_exist, preflight)
 
 
-@preflight_requirement("PRE-014", source=f"{PYXIS}, --container-image")
+@scheduler_requirement("PRE-014", source=f"{PYXIS}, --container-image")
 def test_the_container_starts(preflight: PreflightRecord) -> None:
     """A step starts in the workers' container on every node."""
     settle(container_starts, preflight)

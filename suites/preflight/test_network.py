@@ -21,7 +21,7 @@ SCRIPTS = "srun_disaggregated.sh: HEAD_NODE_IP, ETCD_ENDPOINTS, NATS_SERVER"
 
 @preflight_requirement("PRE-018", source=SCRIPTS)
 def test_the_head_address_belongs_to_the_head_node(preflight: PreflightRecord) -> None:
-    """The address of the head node is its own, and no loopback where there are other nodes."""
+    """The head node has the address that others are told, and no loopback; so has each host."""
     settle(head_address_is_its_own, preflight)
 
 

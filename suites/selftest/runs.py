@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -14,7 +15,14 @@ HERE = Path(__file__).resolve().parent
 TINY_AGG = HERE / "topologies" / "tiny-agg.yaml"
 TINY_DISAGG = HERE / "topologies" / "tiny-disagg.yaml"
 QUICK_SITE = HERE / "sites" / "quick.yaml"
+LIVE = ("-m", "gb200 and not static")
+"""What needs a deployment: rules read files alone, so no launcher and no fault changes them."""
+WITHOUT_OTHERS = ("-p", "no:hypothesispytest", "-p", "no:anyio")
+"""Plugins of others, which users of the suite do not have: to load them takes longer than ours."""
 DEADLINE_S = 240.0
+
+# Some images switch it off. Then each of the hundred runs would compile the whole suite again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +61,8 @@ class SuiteRun:
 
 def command(runs_dir: Path, *arguments: str) -> list[str]:
     """The command line of a run whose files go to `runs_dir`."""
-    base = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--runs-dir={runs_dir}"]
-    return [*base, *arguments]
+    base = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *WITHOUT_OTHERS]
+    return [*base, f"--runs-dir={runs_dir}", *arguments]
 
 
 def run_suite(runs_dir: Path, *arguments: str) -> SuiteRun:

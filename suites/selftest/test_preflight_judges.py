@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from fixtures.judges.preflight import JUDGES, NothingToJudge, NotSeen, first_failure
+from fixtures.judges.preflight import ALL, JUDGES, NothingToJudge, NotSeen, first_failure
 from fixtures.model.node_report import (
     HeadAddress,
     PortLook,
@@ -81,11 +81,13 @@ def test_every_judge_has_a_broken_record() -> None:
 def test_every_requirement_of_the_preflight_has_its_judge() -> None:
     declared = {id_: each for id_, each in collect().items() if each.area == "preflight"}
 
-    assert sorted(JUDGES) == sorted(declared)
+    assert sorted(ALL) == sorted(declared)
     assert {id_: each.level is Level.MUST for id_, each in declared.items()} == {
-        id_: each.blocking for id_, each in JUDGES.items()
+        id_: each.blocking for id_, each in ALL.items()
     }
-    assert all(each.launchers == ("slurm",) for each in declared.values())
+    assert {id_: each.launchers for id_, each in declared.items()} == {
+        id_: each.launchers for id_, each in ALL.items()
+    }
 
 
 def test_every_check_asks_the_judge_of_its_requirement() -> None:
@@ -98,7 +100,7 @@ def test_every_check_asks_the_judge_of_its_requirement() -> None:
                 judge = names[names.index("settle") + 1]
                 asked[next(t for t in texts_ if str(t).startswith("PRE-"))] = judge
 
-    assert asked == {id_: each.judge.__name__ for id_, each in JUDGES.items()}
+    assert asked == {id_: each.judge.__name__ for id_, each in ALL.items()}
 
 
 def test_what_was_seen_can_cross_processes() -> None:

@@ -34,8 +34,8 @@ from fixtures.model.slurm import SlurmSite
 from fixtures.services.base import wait_until
 
 from .preflight_rig import login_client
-from .runs import TINY_DISAGG
-from .slurm_rig import LIVE, Rig, findings_of, red_and_errors, rig
+from .runs import LIVE, TINY_DISAGG
+from .slurm_rig import Rig, findings_of, red_and_errors, rig
 from .test_ledger_nodes import held
 
 pytestmark = pytest.mark.selftest

@@ -18,8 +18,8 @@ import pytest
 from fixtures.clients.ranks import DEPLOYMENT_VARIABLE
 from fixtures.model.requirement import Mode
 
-from .runs import ROOT, TINY_AGG, TINY_DISAGG, SuiteRun
-from .slurm_rig import GONE_S, LIVE, QUICK_SLURM, START_S, Rig, login_environment, rig
+from .runs import LIVE, ROOT, TINY_AGG, TINY_DISAGG, SuiteRun
+from .slurm_rig import GONE_S, QUICK_SLURM, START_S, Rig, login_environment, rig
 from .test_faults import REQUIREMENTS
 from .test_interrupts import wait_for
 

@@ -14,16 +14,24 @@ from fixtures.config.load import load_site
 from fixtures.launchers.rehearsal import why_not_rehearsed
 from fixtures.simulator.faults import FAULTS, Place
 
-from .runs import TINY_DISAGG, run_suite
-from .slurm_rig import LIVE, QUICK_SLURM, Rig, findings_of, red_and_errors, rig
+from .runs import LIVE, TINY_DISAGG, run_suite
+from .slurm_rig import QUICK_SLURM, Rig, findings_of, red_and_errors, rig
 from .test_faults import REQUIREMENTS, killed_by
 
 pytestmark = pytest.mark.selftest
 
 SITE = load_site(QUICK_SLURM)
-DEFECTS = sorted(name for name, fault in FAULTS.items() if not fault.legal)
+DEFECTS = sorted(
+    name
+    for name, fault in FAULTS.items()
+    if not fault.legal and (not fault.launchers or SITE.launcher in fault.launchers)
+)
 SHOWN = [name for name in DEFECTS if not why_not_rehearsed(name, SITE)]
 NOT_SHOWN = [name for name in DEFECTS if why_not_rehearsed(name, SITE)]
+# Answers come from the same engine through the same frontend to the same client as in mock mode:
+# one lie in them shows that Slurm's tasks get the fault they are told.
+IN_ANSWERS = [n for n in SHOWN if {REQUIREMENTS[id_].area for id_ in killed_by(n)} == {"chat"}]
+TRIED = [name for name in SHOWN if name not in IN_ANSWERS[1:]]
 ON_SLURM = {
     # By its layout, the scheduler never placed these ranks where they were planned.
     "never_starts_the_worker": {"RNK-007"},
@@ -52,7 +60,7 @@ def small() -> Iterator[Rig]:
         yield found
 
 
-@pytest.mark.parametrize("fault", SHOWN)
+@pytest.mark.parametrize("fault", TRIED)
 def test_a_fault_turns_exactly_its_requirements_red(fault: str, small: Rig, tmp_path: Path) -> None:
     run = small.run(tmp_path, *LIVE, "--fault", fault)
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from .slurm_rig import HASTY_SLURM, LIVE, QUICK_PYXIS, Rig, findings_of, red_and_errors, rig
+from .runs import LIVE
+from .slurm_rig import HASTY_SLURM, QUICK_PYXIS, Rig, findings_of, red_and_errors, rig
 
 pytestmark = pytest.mark.selftest
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from .runs import SuiteRun
-from .slurm_rig import HASTY_SLURM, LIVE, Rig, findings_of, red_and_errors, rig
+from .runs import LIVE, SuiteRun
+from .slurm_rig import HASTY_SLURM, Rig, findings_of, red_and_errors, rig
 from .test_interrupts import marked
 
 pytestmark = pytest.mark.selftest
@@ -62,7 +62,7 @@ def test_a_node_that_loses_power_is_named(alert: Rig, tmp_path: Path) -> None:
         run = running.ended()
 
     assert_told(run)
-    assert "gb02 is up and runs steps until the stop" in findings_of(run, "RNK-008"), run.output
+    assert "gb02 is up and runs programs until the stop" in findings_of(run, "RNK-008"), run.output
     assert "gb01" not in findings_of(run, "RNK-008")
     assert "Node failure on gb02" in findings_of(run, "RNK-004")
     alert.cluster.power_on("gb02")
@@ -75,7 +75,7 @@ def test_the_head_node_that_loses_power_is_named(alert: Rig, tmp_path: Path) -> 
         run = running.ended()
 
     assert_told(run)
-    assert "gb01 is up and runs steps until the stop" in findings_of(run, "RNK-008"), run.output
+    assert "gb01 is up and runs programs until the stop" in findings_of(run, "RNK-008"), run.output
     assert "gb02" not in findings_of(run, "RNK-008")
     alert.cluster.power_on("gb01")
     assert alert.left_by(run.run_dir) == []
@@ -106,7 +106,7 @@ def test_a_slurmd_that_is_killed_is_named_while_its_tasks_go_on(slow: Rig, tmp_p
 
         assert_told(run)
         told = findings_of(run, "RNK-008")
-        assert "gb02 is up and runs steps until the stop / a job step cannot run" in told, told
+        assert "gb02 is up and runs programs until the stop / a job step cannot run" in told, told
         verdicts = run.verdicts("tiny-disagg")
         assert (verdicts["RNK-001"], verdicts["RNK-004"]) == ("pass", "pass")
         slow.cluster.start_slurmd("gb02")
@@ -117,8 +117,9 @@ def test_a_slurmd_that_is_killed_is_named_while_its_tasks_go_on(slow: Rig, tmp_p
 
 def test_a_step_whose_client_was_killed_is_ended_all_the_same(alert: Rig, tmp_path: Path) -> None:
     with alert.up(tmp_path / "runs", *FEW) as running:
-        for process in map(psutil.Process, marked(running.run_dir.name)):
+        for pid in marked(running.run_dir.name):
             with contextlib.suppress(psutil.Error):
+                process = psutil.Process(pid)
                 if any(word.endswith("-decode-0") for word in process.cmdline()):
                     process.send_signal(signal.SIGKILL)
         run = running.ended()

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from .runs import HERE, SuiteRun
+from .runs import HERE, LIVE, SuiteRun
 from .slurm_clusters import on_node
-from .slurm_rig import HASTY_SLURM, LIVE, QUICK_PYXIS, Rig, findings_of, red_and_errors, rig, rows
+from .slurm_rig import HASTY_SLURM, QUICK_PYXIS, Rig, findings_of, red_and_errors, rig, rows
 
 pytestmark = pytest.mark.selftest
 

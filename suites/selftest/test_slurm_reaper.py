@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from .runs import LIVE
 from .slurm_neighbours import neighbours
-from .slurm_rig import LIVE, Rig, Running, rig
+from .slurm_rig import Rig, Running, rig
 
 pytestmark = pytest.mark.selftest
 

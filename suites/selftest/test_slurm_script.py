@@ -197,7 +197,8 @@ def test_variables_of_a_job_do_not_become_options_of_its_steps(tmp_path: Path) -
     assert left == ["SLURM_CONF"]
 
 
-LAUNCHED = [name for name in names_of("topology") if not why_not_launched(load_topology(name))]
+SLURM = load_site("slurm")
+LAUNCHED = [n for n in names_of("topology") if not why_not_launched(load_topology(n), SLURM)]
 
 
 def script_of(name: str, site: str, monkeypatch: pytest.MonkeyPatch) -> str:
