@@ -170,10 +170,22 @@ def _single(row: RequirementRow) -> str:
     return f"{start}  {_claim(row)} ({row.verdict}{remark})"
 
 
+def _not_judged(report: RunReport) -> str:
+    """What became of the gating requirements where none failed."""
+    ended = [
+        row.requirement.id
+        for topology in report.topologies
+        for row in topology.rows
+        if row.gating and row.verdict is Verdict.ERROR
+    ]
+    named = ", ".join(dict.fromkeys(ended))
+    return f"what gates ended in an error: {named}" if ended else "nothing that gates failed"
+
+
 def _overall(report: RunReport) -> list[str]:
     lines = [overall_text(report)]
     if report.decision is Decision.NOT_FULLY_JUDGED and not report.doubts:
-        lines.append("    nothing that gates failed, but not everything planned was judged")
+        lines.append(f"    {_not_judged(report)}, and not everything planned was judged")
     for doubt in report.doubts:
         lines += _wrap(doubt, "    ", "      ")
     for result in report.unplanned:

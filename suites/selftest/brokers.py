@@ -17,8 +17,9 @@ from fixtures import broker as broker_module
 from fixtures.broker import Broker
 from fixtures.launchers.base import LaunchRequest, Prepared
 from fixtures.lease import Ask, Grant
-from fixtures.model.deployment import SIGNALS, CloseRecord, DeploymentRecord, Readiness
+from fixtures.model.deployment import SIGNALS, DeploymentRecord, Readiness
 from fixtures.model.requirement import Mode
+from fixtures.model.stop import CloseRecord
 from fixtures.services.base import wait_until
 from fixtures.settings import resolve
 

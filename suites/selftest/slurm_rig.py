@@ -18,17 +18,13 @@ from typing import Any
 from fixtures.ledger import LEDGER_NAME, Ledger
 from fixtures.minislurm.cluster import Cluster, ClusterShape, MiniSlurmError
 
-from .runs import HERE, ROOT, TINY_DISAGG, SuiteRun, command
+from .runs import HERE, ROOT, TINY_DISAGG, WITHOUT_OTHERS, SuiteRun, command
 from .slurm_clusters import need_slurm, on_login, on_node
 from .test_interrupts import journal_says, marked, wait_for
 
 QUICK_SLURM = HERE / "sites" / "quick-slurm.yaml"
 QUICK_PYXIS = HERE / "sites" / "quick-slurm-pyxis.yaml"
 HASTY_SLURM = HERE / "sites" / "quick-slurm-hasty.yaml"
-LIVE = ("-m", "gb200 and not static")
-"""What needs a deployment: rules read files alone, so they have nothing to say about Slurm."""
-WITHOUT_OTHERS = ("-p", "no:hypothesispytest", "-p", "no:anyio")
-"""Plugins of others, which users of the suite do not have: to load them takes longer than ours."""
 RUN_S = 150.0
 START_S = 60.0
 GONE_S = 60.0

@@ -14,7 +14,8 @@ from fixtures.launchers.slurm_stop import Running
 from fixtures.ledger import LEDGER_NAME, Ledger
 from fixtures.processes import spawn
 
-from .slurm_rig import LIVE, Rig, findings_of, red_and_errors, rig
+from .runs import LIVE
+from .slurm_rig import Rig, findings_of, red_and_errors, rig
 
 pytestmark = pytest.mark.selftest
 

@@ -91,10 +91,18 @@ def assert_clean(run_dir: Path, ports: set[int]) -> None:
     assert list(Path("/tmp").glob(f"dynamo-acceptance-{run_dir.name}*")) == []  # noqa: S108
 
 
-# The moments: while ranks load, once everything answers, and between checks.
-@pytest.mark.parametrize("moment", ["launch", "frontend_live", "ready"])
+# The moments: while ranks load, once everything answers, and between checks. One handler takes
+# every signal, so each signal and each moment is tried, and not each signal at each moment.
 @pytest.mark.parametrize(
-    "number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=["TERM", "INT", "HUP"]
+    ("number", "moment"),
+    [
+        (signal.SIGTERM, "launch"),
+        (signal.SIGTERM, "frontend_live"),
+        (signal.SIGTERM, "ready"),
+        (signal.SIGINT, "launch"),
+        (signal.SIGHUP, "frontend_live"),
+    ],
+    ids=lambda each: each.name.removeprefix("SIG") if isinstance(each, signal.Signals) else each,
 )
 def test_a_signal_in_a_disaggregated_run_leaves_nothing(
     number: signal.Signals, moment: str, tmp_path: Path

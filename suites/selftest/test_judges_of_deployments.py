@@ -25,6 +25,8 @@ from .exchanges import MODEL, ODD_BODIES, ODD_VALUES, answer_of, completion, exc
 
 pytestmark = pytest.mark.selftest
 
+COUNTER = TRANSFERS["trtllm"]
+
 ID = 0x7587_8F00_DEAD_BEEF  # above 2^53, as instance ids are
 KEY = f"v1/instances/ns/backend/generate/{ID:x}"
 
@@ -105,22 +107,22 @@ def test_instances_are_as_many_as_planned_for_each_component() -> None:
         return actuals(discovery.instances_match_the_plan(found, {"backend": 1}))
 
     assert judge(instance()) == []
-    assert judge({}) == ["0 in etcd"]
-    assert judge({"backend": instance()["backend"] * 2}) == ["2 in etcd"]
-    assert judge(instance() | {"prefill": instance()["backend"]}) == ["1 in etcd"]
+    assert judge({}) == ["0 in discovery"]
+    assert judge({"backend": instance()["backend"] * 2}) == ["2 in discovery"]
+    assert judge(instance() | {"prefill": instance()["backend"]}) == ["1 in discovery"]
 
 
 @pytest.mark.parametrize(("lease", "ttl_s"), [(0, None), (5, None), (5, 0), (5, -1)])
 def test_a_key_without_a_live_lease_is_found(lease: int, ttl_s: int | None) -> None:
-    (finding,) = discovery.instances_hold_leases(instance(lease=lease, lease_ttl_s=ttl_s))
+    (finding,) = discovery.instances_are_held(instance(lease=lease, lease_ttl_s=ttl_s))
 
     assert finding.expected == f"{KEY} under a live lease"
 
 
 def test_an_instance_under_a_live_lease_is_fine_and_no_instance_is_not() -> None:
-    assert discovery.instances_hold_leases(instance()) == []
-    assert actuals(discovery.instances_hold_leases({})) == ["none"]
-    assert actuals(discovery.instances_hold_leases({"backend": []})) == ["none"]
+    assert discovery.instances_are_held(instance()) == []
+    assert actuals(discovery.instances_are_held({})) == ["none"]
+    assert actuals(discovery.instances_are_held({"backend": []})) == ["none"]
 
 
 ODD_INSTANCES = [value for value in ODD_VALUES if value is not None]
@@ -131,14 +133,14 @@ ODD_INSTANCES += [{"instance_id": ID}, "{", "[" * 100_000, "\ufffd", f'{{"instan
 
 def test_an_instance_that_does_not_name_itself_is_found() -> None:
     for value in ODD_INSTANCES:
-        (finding,) = discovery.instances_hold_leases(instance(value))
+        (finding,) = discovery.instances_are_held(instance(value))
         assert finding.expected == f"an instance of backend with id {ID:x}", value
 
 
 def test_an_id_that_lost_its_last_digits_is_found() -> None:
     rounded = {"component": "backend", "instance_id": int(float(ID))}
 
-    assert discovery.instances_hold_leases(instance(rounded))
+    assert discovery.instances_are_held(instance(rounded))
 
 
 def test_the_first_answer_is_a_signal_that_was_reached() -> None:
@@ -154,7 +156,7 @@ def counted(*values: float, error: str = "") -> dict[str, Scrape]:
     return {
         f"w{i}": Scrape(
             f"http://w{i}",
-            (Sample(TRANSFERS, {"a": "x"}, value), Sample(TRANSFERS, {"a": "y"}, 50)),
+            (Sample(COUNTER, {"a": "x"}, value), Sample(COUNTER, {"a": "y"}, 50)),
             error,
         )
         for i, value in enumerate(values)
@@ -183,7 +185,7 @@ SILENT = {"w0": Scrape("http://w0", (), "")}
     ],
 )
 def test_a_counter_has_to_move_forward(before: Any, after: Any, expected: list[str]) -> None:
-    assert actuals(counter_moved(before, after, TRANSFERS, 1, "", a="x")) == expected
+    assert actuals(counter_moved(before, after, COUNTER, 1, "", a="x")) == expected
 
 
 def by(prefill: Any, decode: Any) -> Any:

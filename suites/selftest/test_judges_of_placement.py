@@ -13,17 +13,10 @@ import pytest
 from fixtures.clients.ranks import load_lines, rank_lines
 from fixtures.judges import ranks, shutdown
 from fixtures.judges.preflight_scheduler import fit
-from fixtures.model.deployment import (
-    GpuMemory,
-    NodeLoss,
-    PortState,
-    RankProcess,
-    Stray,
-    WorkerRecord,
-    merged,
-)
+from fixtures.model.deployment import RankProcess, WorkerRecord
 from fixtures.model.evidence import RankLine
 from fixtures.model.slurm import NodeState, StepLayout
+from fixtures.model.stop import GpuMemory, NodeLoss, PortState, Stray, merged
 from fixtures.outcome import Blocked, NotEvaluated, RequirementFailed
 from suites.shutdown import test_leftovers as leftovers
 
@@ -122,7 +115,7 @@ def test_a_scheduler_that_does_not_answer_is_no_lost_node() -> None:
     (finding,) = ranks.no_node_was_lost(replace(CLEAN, scheduler_error="it does not answer"))
 
     assert finding.actual == "it does not answer"
-    assert "slurmctld" in finding.hint
+    assert "look at the scheduler" in finding.hint
 
 
 BLIND = replace(CLEAN, ports=(), unseen=("gb01: no answer",), blind="gb01: no answer")

@@ -10,17 +10,10 @@ from typing import Any
 import pytest
 
 from fixtures.judges import ranks, shutdown
-from fixtures.model.deployment import (
-    CloseRecord,
-    PortState,
-    ProcessEnd,
-    RankProcess,
-    RankSlot,
-    Stray,
-    WorkerPlan,
-)
+from fixtures.model.deployment import RankProcess, RankSlot, WorkerPlan
 from fixtures.model.evidence import LoadLine, RankLine
 from fixtures.model.requirement import Finding
+from fixtures.model.stop import CloseRecord, PortState, ProcessEnd, Stray
 
 pytestmark = pytest.mark.selftest
 
