@@ -83,8 +83,9 @@ class Rig:
             connection.request(
                 method, path, None if body is None else json.dumps(body).encode(), headers
             )
-            answer = connection.getresponse()
-            text = answer.read()
+            # An answer that breaks off keeps the socket open by itself.
+            with connection.getresponse() as answer:
+                text = answer.read()
         finally:
             connection.close()
         whole = text.startswith(b"{") and answer.getheader("Content-Length") is not None

@@ -22,7 +22,8 @@ from fixtures.minihosts.hosts import HostShape, MiniHosts, missing_requirements
 from fixtures.model.hosts import Host
 
 from .runs import HERE, ROOT, SuiteRun, command
-from .test_interrupts import journal_says, marked, wait_for
+from .slurm_rig import Running
+from .test_interrupts import marked
 
 SITE = HERE / "sites" / "quick-ray.yaml"
 TWO_NODES = HERE / "topologies" / "ray-two-node.yaml"
@@ -55,36 +56,6 @@ ray:
     min_open_files: 1024
     need_unlimited_locked_memory: false
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A run of the suite that is under way."""
-
-    process: subprocess.Popen[str]
-    runs_dir: Path
-
-    @property
-    def run_dir(self) -> Path:
-        """Where its files are."""
-        (found,) = self.runs_dir.iterdir()
-        return found
-
-    def wait_for(self, moment: str) -> None:
-        """Wait until its journal has got that far."""
-
-        def reached() -> bool:
-            ended = self.process.poll() is not None
-            assert not ended or journal_says(self.runs_dir, moment), self.ended().output
-            return journal_says(self.runs_dir, moment)
-
-        wait_for(moment, reached, START_S)
-
-    def ended(self, limit_s: float = RUN_S) -> SuiteRun:
-        """What it left, once it has come to its end by itself."""
-        output, _ = self.process.communicate(timeout=limit_s)
-        found = sorted(self.runs_dir.glob("*/report.json"))
-        return SuiteRun(self.process.returncode, output, found[-1].parent if found else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ def planned(
     loaded = load_topology(str(HERE / "topologies" / f"{topology}.yaml"))
     workers = plan_workers(loaded, [host.name for host in HOSTS])
     rehearsal = Rehearsal(fault, workers, [host.name for host in HOSTS])
-    naming = Naming("acc-x", "acc-x-t-g1", Path("/work/x"), "python")
+    naming = Naming("acc-x", "acc-x-t-g1", Path("/lustre/x"), "python")
     given = tokens or {}
     site = replace(ray_site(**changes), engine=engine)
     return build(loaded, site, workers, HOSTS, naming, rehearsal, tokens=given, sessions=SESSIONS)
@@ -254,7 +254,7 @@ def test_a_host_that_never_joined_is_not_lost(
     monkeypatch.setattr(ray_look, "cluster_view", lambda *_: view(node(1), gpus=2))
     (cluster,) = planned("ray-two-node").clusters
     record = replace(record_of(cluster, "python", {}, ()), before=before)
-    naming = Naming("acc-x", "acc-x-t-g1", Path("/work/x"), "python")
+    naming = Naming("acc-x", "acc-x-t-g1", Path("/lustre/x"), "python")
     eyes = ray_look.HostLook(ray_site(), naming, HOSTS[:2], {}, ())
 
     assert [each.node for each in eyes.lost_nodes([record], {})] == lost

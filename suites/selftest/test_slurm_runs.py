@@ -47,7 +47,12 @@ def due_in_mock_mode(topology: Path) -> set[str]:
 def assert_accepted(run: SuiteRun, topology: Path) -> None:
     """Everything due was judged, and nothing speaks against the deployment."""
     verdicts = run.verdicts(topology.stem)
-    of_slurm = {id_ for id_, each in REQUIREMENTS.items() if "slurm" in each.launchers}
+    disaggregated = load_topology(str(topology)).disaggregated
+    of_slurm = {
+        id_
+        for id_, each in REQUIREMENTS.items()
+        if "slurm" in each.launchers and each.due_for(disaggregated)
+    }
     assert set(verdicts) == due_in_mock_mode(topology) | of_slurm
     assert set(verdicts.values()) <= FINE, run.output
     assert run.exit_code == 0

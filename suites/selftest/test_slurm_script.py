@@ -260,7 +260,7 @@ def test_dry_run_starts_nothing_and_writes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--site=mock",), "--dry-run is for Slurm sites"),
+        (("--site=mock",), "--dry-run is for Slurm and Kubernetes sites"),
         ((f"--site={QUICK_SLURM}", "-m", "gb200"), "needs exactly one topology"),
     ],
     ids=["no Slurm site", "many topologies"],
