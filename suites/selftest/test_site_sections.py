@@ -119,6 +119,7 @@ WRONG = [
         'gpus_per_host: 8\n  attach: ["10.0.0.1:6379"]',
         "ray.gpus_per_host has no place beside ray.attach",
     ),
+    (RAY, "gpus_per_host: 8", "temp_root: /scratch/rays", "12 characters at most"),
     (RAY, "engine: vllm", "engine: trtllm", "TensorRT-LLM needs launcher: slurm or kubernetes"),
     (RAY, "  gpus_per_host: 8", "  gpu_per_host: 8", 'did you mean "gpus_per_host"?'),
     (RAY, "launcher: ray", "launcher: slurm", "ray has no place here"),
